@@ -1,0 +1,52 @@
+package diagnose
+
+import "rekey"
+
+// Schema names the JSON contract of a Report; see docs/json.md.
+const Schema = "rekey.doctor/1"
+
+// Report is the judgement of Facts, in the shape that doctor promises to
+// programs. Fields may be added, never renamed.
+type Report struct {
+	Schema   string          `json:"schema"`
+	GitLab   []ServerReport  `json:"gitlab"`
+	Configs  []ConfigReport  `json:"configs"`
+	Sections []SectionReport `json:"sections"`
+	Summary  Summary         `json:"summary"`
+}
+
+// ServerReport is one GitLab of a Report.
+type ServerReport struct {
+	URL             string    `json:"url"`
+	Version         string    `json:"version"`
+	ProfileEvidence string    `json:"profile_evidence"`
+	UserToken       UserToken `json:"user_token"`
+	UserTokenDetail string    `json:"user_token_detail,omitempty"`
+}
+
+// ConfigReport is one config file of a Report; Error is "" when it was read.
+type ConfigReport struct {
+	Path     string `json:"path"`
+	Error    string `json:"error"`
+	Sections int    `json:"sections"`
+}
+
+// SectionReport is the judgement of one [[runners]] section.
+type SectionReport struct {
+	Config   string          `json:"config"`
+	Index    int             `json:"index"`
+	Name     string          `json:"name"`
+	URL      string          `json:"url"`
+	RunnerID rekey.RunnerID  `json:"runner_id"`
+	Token    rekey.Token     `json:"token"`
+	Verdict  rekey.Verdict   `json:"verdict"`
+	Findings []rekey.Finding `json:"findings"`
+	Untold   string          `json:"untold,omitempty"` // what could not be told and which right would let it
+}
+
+// Summary counts sections by verdict.
+type Summary struct {
+	Valid   int `json:"valid"`
+	Invalid int `json:"invalid"`
+	Unknown int `json:"unknown"`
+}
