@@ -28,10 +28,14 @@ type Error struct {
 	Err  error
 }
 
-// Errorf makes an Error of kind; a %w verb keeps the wrapped error reachable.
+// Errorf makes an Error of kind; every %w verb keeps its error reachable.
 func Errorf(kind Kind, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Kind: kind, Msg: err.Error(), Err: errors.Unwrap(err)}
+	e := &Error{Kind: kind, Msg: err.Error(), Err: errors.Unwrap(err)}
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		e.Err = err
+	}
+	return e
 }
 
 // WithHint returns the error with the next step for the reader.
@@ -55,17 +59,20 @@ func KindOf(err error) Kind {
 	return KindInternal
 }
 
-// HintOf returns the first non-empty hint in err's chain, or "".
+// HintOf returns the first non-empty hint in err's tree, or "".
 func HintOf(err error) string {
-	for err != nil {
-		var e *Error
-		if !errors.As(err, &e) {
-			return ""
+	if e, ok := err.(*Error); ok && e.Hint != "" {
+		return e.Hint
+	}
+	switch wrapper := err.(type) {
+	case interface{ Unwrap() error }:
+		return HintOf(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, inner := range wrapper.Unwrap() {
+			if hint := HintOf(inner); hint != "" {
+				return hint
+			}
 		}
-		if e.Hint != "" {
-			return e.Hint
-		}
-		err = e.Err
 	}
 	return ""
 }

@@ -1,7 +1,6 @@
 package rekey
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -27,24 +26,22 @@ const (
 	TokenUnknown      TokenKind = "unknown"               // legal characters, no known shape
 )
 
-// otherPrefixes are the prefixes of GitLab tokens that are never a runner's.
-var otherPrefixes = []struct {
-	prefix string
-	kind   TokenKind
-}{
-	{"GR1348941", TokenRegistration},
-	{"glpat-", TokenPersonal}, {"gldt-", TokenDeploy}, {"glcbt-", TokenJob},
-	{"glptt-", TokenTrigger}, {"gloas-", TokenOther}, {"glagent-", TokenOther},
-	{"glft-", TokenOther}, {"glimt-", TokenOther}, {"glffct-", TokenOther},
-	{"glsoat-", TokenOther}, {"glrct-", TokenOther}, {"glwt-", TokenOther},
+// prefixKinds are GitLab's token prefixes. From 17.x on an instance may put a
+// prefix of its own, and a dash, before them.
+var prefixKinds = map[string]TokenKind{
+	"glrt": TokenRunner, "glrtr": TokenRunnerLegacy,
+	"glpat": TokenPersonal, "gldt": TokenDeploy, "glcbt": TokenJob, "glptt": TokenTrigger,
+	"gloas": TokenOther, "glagent": TokenOther, "glft": TokenOther, "glimt": TokenOther,
+	"glffct": TokenOther, "glsoat": TokenOther, "glrct": TokenOther, "glwt": TokenOther,
 }
+
+const registrationPrefix = "GR1348941"
 
 var (
 	referencePattern = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
 	legalPattern     = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-	prefixedRunner   = regexp.MustCompile(`^(?:[A-Za-z0-9_.-]*-)?glrt-`)
+	prefixPattern    = regexp.MustCompile(`^(?:[A-Za-z0-9_.-]*?-)?(glrtr?|glpat|gldt|glcbt|glptt|gloas|glagent|glft|glimt|glffct|glsoat|glrct|glwt)-(.*)$`)
 	bareRunner       = regexp.MustCompile(`^(?:t[123]_)?[A-Za-z0-9_-]{20}$`)
-	placeholder      = regexp.MustCompile(`(?i)^(?:(?:gl(?:rt|rtr)-)?[xX*.]{4,}|(?:gl(?:rt|rtr)-)?_*(?:your|my|the|insert|enter|replaced?|change|dummy|example|placeholder|todo|secret|runner|gitlab)[-_.]?.*(?:token|me|here|data|ssm)_*)$`)
 )
 
 // Problem is one thing wrong with a token's text.
@@ -66,7 +63,7 @@ type Lexical struct {
 // Lexical judges the token's text. It never validates by length: only a value
 // that no GitLab could have issued as a runner token is not Sendable.
 func (t Token) Lexical() Lexical {
-	v := t.value
+	v := t.Reveal()
 	switch {
 	case v == "":
 		return Lexical{Kind: TokenEmpty, Problems: []Problem{{"empty", "the token is empty"}}}
@@ -75,17 +72,25 @@ func (t Token) Lexical() Lexical {
 	case !legalPattern.MatchString(v):
 		return Lexical{Kind: TokenMalformed, Problems: illegalCharacters(v)}
 	}
-	for _, o := range otherPrefixes {
-		if strings.HasPrefix(v, o.prefix) {
-			text := fmt.Sprintf("the text is a GitLab %s token, not a runner authentication token", o.kind)
-			return Lexical{Kind: o.kind, Problems: []Problem{{"other-kind", text}}}
-		}
+	kind, _ := kindAndBody(v)
+	if problem := notRunners[kind]; problem != "" {
+		return Lexical{Kind: kind, Problems: []Problem{{"other-kind", "the text is " + problem + ", not a runner authentication token"}}}
 	}
-	return Lexical{Kind: runnerKind(v), Sendable: true, Suspicion: suspicion(v), Scope: scopeHint(v)}
+	return Lexical{Kind: kind, Sendable: true, Suspicion: suspicion(v), Scope: scopeHint(v)}
 }
 
-// References returns the names of the environment variables that os.Expand would
-// look up in text, as gitlab-runner 18.10 and later does for token and url.
+var notRunners = map[TokenKind]string{
+	TokenRegistration: "a registration token",
+	TokenPersonal:     "a personal, project or group access token",
+	TokenDeploy:       "a deploy token",
+	TokenJob:          "a job token",
+	TokenTrigger:      "a pipeline trigger token",
+	TokenOther:        "another kind of GitLab token",
+}
+
+// References returns the names of the environment variables that text refers to,
+// which gitlab-runner 18.10 and later expands in token and url. Positional and
+// special parameters such as $1 are no names.
 func References(text string) []string {
 	var names []string
 	for _, m := range referencePattern.FindAllStringSubmatch(text, -1) {
@@ -94,30 +99,19 @@ func References(text string) []string {
 	return names
 }
 
-func runnerKind(v string) TokenKind {
-	switch {
-	case prefixedRunner.MatchString(v):
-		return TokenRunner
-	case strings.HasPrefix(v, "glrtr-"), bareRunner.MatchString(v):
-		return TokenRunnerLegacy
+// kindAndBody returns the kind of a legal text and what follows its prefix; the
+// whole text where it has none.
+func kindAndBody(v string) (TokenKind, string) {
+	if strings.HasPrefix(v, registrationPrefix) {
+		return TokenRegistration, v
 	}
-	return TokenUnknown
-}
-
-func suspicion(v string) *Problem {
-	body := v
-	for _, prefix := range []string{"glrt-", "glrtr-", "t1_", "t2_", "t3_"} {
-		body = strings.TrimPrefix(body, prefix)
+	if m := prefixPattern.FindStringSubmatch(v); m != nil {
+		return prefixKinds[m[1]], m[2]
 	}
-	switch {
-	case placeholder.MatchString(v):
-		return &Problem{"placeholder", "the text looks like a placeholder that was never replaced"}
-	case body != v && len(body) < 20:
-		return &Problem{"truncated", fmt.Sprintf("only %d characters follow the prefix; GitLab issues at least 20", len(body))}
-	case strings.Contains(body, ".") && !routableChecksumHolds(v):
-		return &Problem{"checksum", "the checksum of this routable token does not hold: a character was lost or changed"}
+	if bareRunner.MatchString(v) {
+		return TokenRunnerLegacy, v
 	}
-	return nil
+	return TokenUnknown, v
 }
 
 var characterProblems = []struct {
@@ -133,7 +127,8 @@ var characterProblems = []struct {
 	{"\u200b\u200c\u200d\u2060\u00ad", Problem{"zero-width", "it holds an invisible character"}},
 	{"\ufeff", Problem{"bom", "it holds a byte order mark"}},
 	{"<>", Problem{"placeholder", "it holds angle brackets: a placeholder that was never replaced"}},
-	{"{}%", Problem{"template", "it holds template marks: a template that was never rendered"}},
+	{"{}%$", Problem{"template", "it holds template marks: a template that was never rendered"}},
+	{"*", Problem{"masked", "it holds asterisks: copied from where the secret is masked"}},
 }
 
 func illegalCharacters(v string) []Problem {
@@ -161,8 +156,4 @@ func dropAny(chars string) func(rune) rune {
 		}
 		return r
 	}
-}
-
-func isWrapping(r rune) bool {
-	return strings.ContainsRune(" \t\r\n\"'`“”‘’«»„‚\u00a0\u202f\u200b\u200c\u200d\u2060\ufeff\u00ad", r)
 }

@@ -2,45 +2,65 @@ package rekey
 
 import (
 	"encoding/base64"
-	"fmt"
 	"hash/crc32"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-// routablePattern is a routable token of version 0 (one dot) or 1 (".01.").
-var routablePattern = regexp.MustCompile(`^(.*?glrtr?-(?:t[123]_)?)([A-Za-z0-9_-]+)\.(01\.)?([0-9a-z]{2})([0-9a-z]{7})$`)
+// routable is a routable token taken apart. Version 0 ends in ".LL" and version
+// 1 in ".01.LL", LL being the payload's length, both followed by a CRC-32 of
+// everything before it; numbers are in base 36.
+type routable struct {
+	version int
+	prefix  string // everything before the payload, a type hint included
+	payload string // base64url, without padding
+}
 
-// routableChecksumHolds checks the CRC-32 at the end of a routable token:
-// base 36, seven characters, over everything before it.
-func routableChecksumHolds(v string) bool {
-	m := routablePattern.FindStringSubmatch(v)
-	if m == nil {
-		return false
+const (
+	crcDigits    = 7
+	lengthDigits = 2
+	versionMark  = ".01"
+	randomBytes  = 16
+)
+
+// parseRoutable takes v apart from its end, as GitLab does, and reports whether
+// length and checksum hold. Nothing before the payload is judged.
+func parseRoutable(v string) (routable, bool) {
+	tail := len(v) - crcDigits - lengthDigits - 1
+	if tail < 0 || v[tail] != '.' || checksum(v[:len(v)-crcDigits]) != v[len(v)-crcDigits:] {
+		return routable{}, false
 	}
-	length, err := strconv.ParseInt(m[4], 36, 32)
-	if err != nil || int(length) > len(m[2]) {
-		return false
+	head, found := strings.CutSuffix(v[:tail], versionMark)
+	n, err := strconv.ParseUint(v[tail+1:tail+1+lengthDigits], 36, 16)
+	if err != nil || int(n) > len(head) {
+		return routable{}, false
 	}
-	sum := crc32.ChecksumIEEE([]byte(v[:len(v)-7]))
-	return fmt.Sprintf("%07s", strconv.FormatUint(uint64(sum), 36)) == m[5]
+	start := len(head) - int(n)
+	r := routable{prefix: head[:start], payload: head[start:]}
+	if found {
+		r.version = 1
+	}
+	return r, true
+}
+
+// checksum returns the CRC-32 of text in base 36, padded to seven digits.
+func checksum(text string) string {
+	sum := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(text))), 36)
+	return strings.Repeat("0", crcDigits-len(sum)) + sum
 }
 
 // scopeHint reads the runner type that a typed or routable token reveals.
 func scopeHint(v string) Scope {
-	body := v
-	if i := strings.Index(v, "glrt-"); i >= 0 {
-		body = v[i+len("glrt-"):]
+	r, ok := parseRoutable(v)
+	if s := r.scope(); s != "" {
+		return s
 	}
-	body = strings.TrimPrefix(body, "glrtr-")
-	if len(body) >= 23 && body[0] == 't' && body[2] == '_' {
-		if s := scopeOfType(body[1:2]); s != "" {
-			return s
-		}
+	_, body := kindAndBody(v)
+	if ok {
+		_, body = kindAndBody(r.prefix)
 	}
-	if m := routablePattern.FindStringSubmatch(v); m != nil && routableChecksumHolds(v) {
-		return routedScope(m[2])
+	if typeHint.MatchString(body) && (ok || len(body) >= 23) {
+		return scopeOfType(body[1:2])
 	}
 	return ""
 }
@@ -49,20 +69,10 @@ func scopeOfType(t string) Scope {
 	return map[string]Scope{"1": ScopeInstance, "2": ScopeGroup, "3": ScopeProject}[t]
 }
 
-// routedScope decodes the routing string of a version 1 payload: 16 random
-// bytes, the string, one byte with its length; or of version 0: the string, 16
-// random bytes, one byte 16.
-func routedScope(payload string) Scope {
-	raw, err := base64.RawURLEncoding.DecodeString(payload)
-	if err != nil || len(raw) < 18 {
-		return ""
-	}
-	routing := string(raw[16 : len(raw)-1])
-	if n := int(raw[len(raw)-1]); n != len(routing) {
-		routing = string(raw[:len(raw)-17])
-	}
+// scope reads the routing lines "t:", "p:" and "g:".
+func (r routable) scope() Scope {
 	keys := map[string]string{}
-	for line := range strings.SplitSeq(routing, "\n") {
+	for line := range strings.SplitSeq(r.routing(), "\n") {
 		if k, v, ok := strings.Cut(line, ":"); ok {
 			keys[k] = v
 		}
@@ -74,6 +84,24 @@ func routedScope(payload string) Scope {
 		return ScopeProject
 	case keys["g"] != "":
 		return ScopeGroup
+	}
+	return ""
+}
+
+// routing returns the routing string: in version 1 it follows the random bytes
+// and its length follows it; in version 0 it comes first, then 16 random bytes
+// and the byte 16. It returns "" where the payload is of neither form.
+func (r routable) routing() string {
+	raw, err := base64.RawURLEncoding.DecodeString(r.payload)
+	if err != nil || len(raw) <= randomBytes {
+		return ""
+	}
+	last, n := int(raw[len(raw)-1]), len(raw)-1-randomBytes
+	switch {
+	case r.version == 1 && last == n:
+		return string(raw[randomBytes : len(raw)-1])
+	case r.version == 0 && last == randomBytes:
+		return string(raw[:n])
 	}
 	return ""
 }

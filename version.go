@@ -11,7 +11,7 @@ import (
 // unknown.
 type Version struct{ Major, Minor, Patch int }
 
-var versionPattern = regexp.MustCompile(`^v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?`)
+var versionPattern = regexp.MustCompile(`^v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?:\D|$)`)
 
 // ParseVersion reads the leading MAJOR.MINOR[.PATCH] of text.
 func ParseVersion(text string) (Version, error) {
