@@ -1,0 +1,160 @@
+package diagnose
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"rekey"
+)
+
+// judgeValid looks at a section whose token GitLab accepts for what may still
+// keep it from working as meant. Nothing here speaks against the token.
+func (c *court) judgeValid(s *section) {
+	if past, _ := s.expired(); past {
+		s.found(rekey.TokenExpired, rekey.Warning, rekey.Certain, s.datePast(), s.stillAccepted()).Remedy =
+			"Correct `token_expires_at` in the section (`rekey fix` writes token and dates together): gitlab-runner's own timer acts on the stale date and would rotate the token."
+	}
+	s.judgeSuffix()
+	s.judgeScope(c.Expect)
+	s.judgeIdle()
+	s.judgeVersions()
+	if s.record() == nil {
+		s.tellValidRight()
+	}
+}
+
+func (s *section) stillAccepted() rekey.Evidence {
+	if at := s.Answer.ExpiresAt; !at.IsZero() {
+		return s.inAnswer("GitLab accepts the token and says that it expires %s", day(at))
+	}
+	return s.inAnswer("GitLab accepts the token")
+}
+
+// judgeSuffix tells of the "/ci" of GitLab's first years, which gitlab-runner
+// still cuts off.
+func (s *section) judgeSuffix() {
+	u, err := url.Parse(s.URL)
+	if err != nil || !strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/ci") {
+		return
+	}
+	s.found(rekey.WrongInstance, rekey.Warning, rekey.Certain,
+		s.inFile("`url` is %s; gitlab-runner cuts the `/ci` off, so it works", shownURL(s.URL))).Remedy =
+		"Remove `/ci` from the end of `url`, then run `rekey doctor` again."
+}
+
+// judgeScope compares the runner with what the operator says it is meant for.
+func (s *section) judgeScope(e Expectation) {
+	scope, seen := s.scope()
+	if e.Scope != "" {
+		switch {
+		case scope == "":
+			s.tellRight("whether the runner is of scope " + string(e.Scope))
+		case scope != e.Scope:
+			s.found(rekey.WrongScope, rekey.Failing, rekey.Certain, seen, missing("what is meant is scope %s", e.Scope))
+		}
+	}
+	if e.Project != "" && scope != rekey.ScopeInstance {
+		s.judgeProject(e.Project)
+	}
+}
+
+// scope is the runner's scope by its record, else by the token's text.
+func (s *section) scope() (rekey.Scope, rekey.Evidence) {
+	if r := s.record(); r != nil && r.Runner.Scope != "" {
+		return r.Runner.Scope, s.inRecord("runner %d is of scope %s", r.Runner.ID, r.Runner.Scope)
+	}
+	hint := s.token.Lexical().Scope
+	return hint, s.inFile("the text of %s says that its runner is of scope %s", s.token, hint)
+}
+
+// judgeProject judges whether the runner serves a project: one it is assigned to,
+// or any below its group. GitLab lists only what the user token's owner may see.
+func (s *section) judgeProject(project string) {
+	r := s.record()
+	if r == nil {
+		s.tellRight("whether the runner serves project " + project)
+		return
+	}
+	serves, known := serving(r.Runner, project)
+	switch {
+	case serves:
+	case !known:
+		s.cannotTell("Whether the runner serves project %s was not told: GitLab showed neither its projects nor the paths of its groups; give the project's path, and a user token whose owner may see them.", project)
+	default:
+		s.found(rekey.WrongScope, rekey.Failing, rekey.Likely,
+			s.inRecord("runner %d serves %s, as far as the user token may see", r.Runner.ID, served(r.Runner)),
+			missing("what is meant is project %s", project))
+	}
+}
+
+// serving reports whether the runner serves project, a path or an id, and whether
+// the record tells.
+func serving(r rekey.Runner, project string) (serves, known bool) {
+	project = strings.Trim(project, "/")
+	id, errID := strconv.ParseInt(project, 10, 64)
+	switch r.Scope {
+	case rekey.ScopeInstance:
+		return true, true
+	case rekey.ScopeGroup:
+		for _, g := range r.Groups {
+			if g.Path != "" && errID != nil {
+				known = true
+				if strings.HasPrefix(strings.ToLower(project), strings.ToLower(g.Path)+"/") {
+					return true, true
+				}
+			}
+		}
+		return false, known
+	}
+	for _, p := range r.Projects {
+		if errID == nil && p.ID == id || strings.EqualFold(p.Path, project) {
+			return true, true
+		}
+	}
+	return false, len(r.Projects) > 0
+}
+
+func served(r rekey.Runner) string {
+	refs, what := r.Projects, "project"
+	if r.Scope == rekey.ScopeGroup {
+		refs, what = r.Groups, "group"
+	}
+	var names []string
+	for _, ref := range refs[:min(len(refs), 5)] {
+		name := ref.Path
+		if name == "" {
+			name = strconv.FormatInt(ref.ID, 10)
+		}
+		names = append(names, what+" "+name)
+	}
+	if more := len(refs) - len(names); more > 0 {
+		names = append(names, strconv.Itoa(more)+" more")
+	}
+	return strings.Join(names, ", ")
+}
+
+// judgeIdle tells what in the record keeps jobs from a runner that is well.
+func (s *section) judgeIdle() {
+	record := s.record()
+	if record == nil {
+		return
+	}
+	r := record.Runner
+	if r.Paused || r.Status == "paused" {
+		s.found(rekey.OnlineButIdle, rekey.Warning, rekey.Certain, s.inRecord("runner %d is paused: it gets no job; its token is good", r.ID))
+	}
+	var seen []rekey.Evidence
+	if r.Locked && r.Scope == rekey.ScopeProject {
+		seen = append(seen, s.inRecord("runner %d is locked to the projects it is assigned to", r.ID))
+	}
+	if r.AccessLevel == "ref_protected" {
+		seen = append(seen, s.inRecord("runner %d takes jobs of protected branches and tags only", r.ID))
+	}
+	if !r.RunUntagged {
+		seen = append(seen, s.inRecord("runner %d takes no job without tags; its tags are: %s", r.ID, strings.Join(r.Tags, ", ")))
+	}
+	if len(seen) > 0 {
+		s.found(rekey.OnlineButIdle, rekey.Info, rekey.Possible, seen...)
+	}
+}
