@@ -1,0 +1,75 @@
+# `make` lists the targets. Nothing but Go, git and make is needed; a C compiler
+# turns the race detector on.
+
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+FUZZTIME ?= 10s
+
+# The race detector needs a C compiler with its headers. -fsyntax-only writes nothing.
+CC_WORKS = [ "$$(go env CGO_ENABLED)" = 1 ] && printf '\043include <pthread.h>\n' | $$(go env CC) -fsyntax-only -x c -
+RACE     := $(shell { $(CC_WORKS); } >/dev/null 2>&1 && echo yes)
+
+# One set for build, vet, staticcheck and test, so that each package is compiled
+# once for all of them.
+FLAGS := $(if $(RACE),-race)
+
+TOOL = go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## bin/rekey: one static binary
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rekey ./cmd/rekey
+
+.PHONY: demo
+demo: build ## a fleet of broken runners, diagnosed, repaired and proved; needs no GitLab
+	bin/rekey lab demo
+
+.PHONY: test
+test: race-or-say-so ## all tests
+	go test -p 2 $(FLAGS) ./...
+
+.PHONY: race
+race: ## all tests anew, never without the race detector
+	@[ -n '$(RACE)' ] || { echo 'race: the race detector needs a C compiler, and none works here: install gcc' >&2; exit 1; }
+	go test -p 2 -race -count=1 ./...
+
+.PHONY: lint
+lint: race-or-say-so ## gofmt, go vet, staticcheck, revive; their rules are in staticcheck.conf and revive.toml
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "run gofmt -w on:"; echo "$$files"; exit 1; } >&2
+	go vet $(FLAGS) ./...
+	GOFLAGS="$$GOFLAGS $(FLAGS)" $$($(TOOL) -n staticcheck) ./...
+	$(TOOL) revive -config revive.toml -set_exit_status -exclude ./tools/... ./...
+
+.PHONY: e2e
+e2e: ## the lab against every unmodified gitlab-runner in GITLAB_RUNNER (a list of paths) and on PATH
+	sh tools/e2e.sh $(FLAGS)
+
+.PHONY: bench
+bench: ## the benchmarks; see bench/README.md
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	sh tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: soak
+soak: ## a long run under load: not there yet
+	@echo 'soak: there is no soak run yet; nothing was run' >&2; exit 1
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+# Says loudly when the tests say less than they could. CI must not be without.
+.PHONY: race-or-say-so
+race-or-say-so:
+ifeq ($(RACE),)
+	@echo '*** THE RACE DETECTOR IS OFF: no C compiler works here (install gcc to turn it on) ***' >&2
+	@[ -z "$$CI" ] || { echo 'in CI that is a failure' >&2; exit 1; }
+else
+	@echo 'race detector: on'
+endif

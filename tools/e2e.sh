@@ -1,0 +1,39 @@
+#!/bin/sh
+# Runs the end-to-end tests (TestE2E…) with every gitlab-runner named by
+# GITLAB_RUNNER (paths, separated by blanks, colons or commas) or found on PATH.
+# Arguments are flags for go test. Says plainly what was not there.
+set -eu
+
+runners=$(printf '%s' "${GITLAB_RUNNER:-}" | tr ':,\n' '   ')
+on_path=$(command -v gitlab-runner || true)
+case " $runners " in
+*" $on_path "*) ;;
+*) runners="$runners $on_path" ;;
+esac
+
+found=
+for runner in $runners; do
+	if [ -x "$runner" ]; then
+		echo "e2e: $runner: $("$runner" --version | awk '/^Version:/ { print $2 }')"
+		found="$found $runner"
+	else
+		echo "e2e: $runner is not an executable file" >&2
+		exit 1
+	fi
+done
+if [ -z "$found" ]; then
+	echo 'e2e: no gitlab-runner was there: none in GITLAB_RUNNER, none on PATH. What needs it is skipped.'
+fi
+
+GITLAB_RUNNER=${found# }
+export GITLAB_RUNNER
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+go test -p 2 "$@" -count=1 -v -run '^TestE2E' ./... >"$log" 2>&1 || status=$?
+grep -Ev 'no test files|no tests to run|^testing: warning|^PASS$' "$log" || true
+if ! grep -q '^=== RUN' "$log"; then
+	echo 'e2e: there is no end-to-end test (TestE2E…) yet; nothing was run' >&2
+	exit 1
+fi
+exit "$status"
