@@ -64,8 +64,8 @@ func TestRoutableTokens(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 500 {
 		for _, shape := range routableShapes {
-			for version, make := range map[string]func(*rand.Rand, string, string) string{"v0": routableV0, "v1": routableV1} {
-				text := make(random, shape.prefix, shape.routing)
+			for version, generate := range map[string]func(*rand.Rand, string, string) string{"v0": routableV0, "v1": routableV1} {
+				text := generate(random, shape.prefix, shape.routing)
 				got := rekey.NewToken(text).Lexical()
 				if !got.Sendable || got.Suspicion != nil || got.Scope != shape.scope {
 					t.Fatalf("%s %q with %q: sendable %v, suspicion %v, scope %q; want scope %q", version, text, shape.routing, got.Sendable, got.Suspicion, got.Scope, shape.scope)
@@ -80,8 +80,8 @@ func TestRoutableTokens(t *testing.T) {
 func TestRoutableTokensThatLostACharacter(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(5, 6))
-	for _, make := range []func(*rand.Rand, string, string) string{routableV0, routableV1} {
-		whole := make(random, "glrt-", "o:1\np:1\nt:3\nu:1")
+	for _, generate := range []func(*rand.Rand, string, string) string{routableV0, routableV1} {
+		whole := generate(random, "glrt-", "o:1\np:1\nt:3\nu:1")
 		dot := strings.IndexByte(whole, '.')
 		for i := len("glrt-"); i < len(whole); i++ {
 			damaged := map[string]string{"dropped": whole[:i] + whole[i+1:], "changed": whole[:i] + string(other(whole[i])) + whole[i+1:]}

@@ -1,0 +1,244 @@
+package rekey_test
+
+import (
+	"go/ast"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layer says what the files of one package may import from this module. A
+// package that is not in the table fails the test, and so does a row whose
+// package is gone, unless it is planned.
+type layer struct {
+	may     []string // packages of this module, "." being the vocabulary
+	inTests []string // more for its external test package; labtest is always among them
+	planned bool
+}
+
+var (
+	leaves  = []string{".", "internal/durable", "internal/redact"}
+	engines = []string{"internal/configtoml", "internal/diagnose", "internal/remedy"}
+)
+
+// layers is the import rule: cmd → cli → app → controller → engines → the
+// vocabulary and the leaves. Adapters stand beside the engines and only app
+// imports them.
+var layers = map[string]layer{
+	"cmd/rekey":    {may: only("internal/cli")},
+	"internal/cli": {may: union(leaves, engines, only("internal/app", "internal/controller"))},
+	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/lab", "internal/lab/simrunner")), planned: true},
+
+	"internal/controller": {may: union(leaves, engines)},
+
+	// A configtoml document, facts and findings are pure values: the engines that
+	// judge and mend configs share them without an interface in between.
+	"internal/configtoml": {may: leaves},
+	"internal/diagnose":   {may: union(leaves, only("internal/configtoml"))},
+	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
+
+	"internal/host":   {may: union(leaves, only("internal/configtoml")), planned: true},
+	"internal/gitlab": {may: leaves},
+	// The lab shares no type with internal/gitlab: one wrong field name would be
+	// wrong in both, and every test would pass.
+	"internal/lab":           {may: leaves},
+	"internal/lab/simrunner": {may: leaves},
+	"internal/lab/labtest":   {may: union(leaves, only("internal/lab", "internal/lab/simrunner")), planned: true},
+
+	".":                {},
+	"internal/durable": {may: only(".")},
+	"internal/redact":  {may: only(".")},
+}
+
+const labtest = "internal/lab/labtest"
+
+// confined names the packages that may import a module, or a part of the
+// standard library that some layers must do without. A module without a row is
+// not to be imported: a dependency gets its place here first.
+var confined = []struct {
+	path  string
+	where []string
+}{
+	{"github.com/spf13/cobra", []string{"internal/cli"}},
+	{"github.com/spf13/pflag", []string{"internal/cli"}},
+	{"golang.org/x/term", []string{"internal/cli"}},
+	{"gitlab.com/gitlab-org/api/client-go", []string{"internal/gitlab"}},
+	{"golang.org/x/time", []string{"internal/gitlab"}},
+	{"github.com/pelletier/go-toml", []string{"internal/configtoml"}},
+	{"github.com/BurntSushi/toml", []string{"internal/configtoml", "internal/lab/simrunner"}}, // what gitlab-runner reads with
+	{"go.yaml.in/yaml", []string{"internal/lab"}},                                             // .gitlab-ci.yml of a canary
+	{"modernc.org/sqlite", []string{"internal/lab"}},
+	{"filippo.io/age", []string{"internal/remedy"}},
+	{"golang.org/x/crypto", []string{"internal/lab"}},
+	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
+
+	{"database/sql", []string{"internal/lab"}},
+	{"os/exec", []string{"internal/app", "internal/host", "internal/lab/simrunner"}},
+	{"net/http", []string{"internal/app", "internal/gitlab", "internal/lab", "internal/lab/simrunner", labtest}},
+}
+
+// testModules may be imported by any test and by nothing else.
+var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "go.uber.org/goleak"}
+
+// ioPackages are what the vocabulary must do without.
+var ioPackages = []string{"os", "net", "net/http", "os/exec", "os/signal", "io/fs", "syscall", "database/sql", "log"}
+
+func TestImportsGoDown(t *testing.T) {
+	t.Parallel()
+	for _, file := range parsedTree(t) {
+		row, known := layers[file.dir]
+		if !known {
+			t.Errorf("%s: package %s is not in the table of layers_test.go", file.path, file.dir)
+			continue
+		}
+		for _, path := range file.imports() {
+			if inModule, ok := modulePath(path); ok && !mayImport(file, row, inModule) {
+				t.Errorf("%s imports %s, which the table does not allow %s", file.path, inModule, file.dir)
+			}
+		}
+	}
+}
+
+func mayImport(file sourceFile, row layer, imported string) bool {
+	if slices.Contains(row.may, imported) {
+		return true
+	}
+	return file.externalTest() && (imported == file.dir || imported == labtest || slices.Contains(row.inTests, imported))
+}
+
+func TestEveryLayerExists(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, file := range parsedTree(t) {
+		seen[file.dir] = true
+	}
+	for dir, row := range layers {
+		if !seen[dir] && !row.planned {
+			t.Errorf("the table names %s, which is gone: remove the row or mark it planned", dir)
+		}
+		for _, imported := range slices.Concat(row.may, row.inTests) {
+			if _, known := layers[imported]; !known {
+				t.Errorf("the row of %s allows %s, which has no row", dir, imported)
+			}
+		}
+	}
+}
+
+// TestLayersHaveNoCycle keeps the table itself honest: a row may only name
+// packages that do not reach back to it.
+func TestLayersHaveNoCycle(t *testing.T) {
+	t.Parallel()
+	var visit func(dir string, path []string)
+	visit = func(dir string, path []string) {
+		if slices.Contains(path, dir) {
+			t.Fatalf("the table allows a cycle: %s", strings.Join(append(path, dir), " → "))
+		}
+		for _, next := range layers[dir].may {
+			visit(next, append(slices.Clone(path), dir))
+		}
+	}
+	for dir := range layers {
+		visit(dir, nil)
+	}
+}
+
+func TestLibrariesStayConfined(t *testing.T) {
+	t.Parallel()
+	for _, file := range parsedTree(t) {
+		for _, path := range file.imports() {
+			if _, inside := modulePath(path); inside {
+				continue
+			}
+			if reason := misplaced(file, path); reason != "" {
+				t.Errorf("%s imports %s: %s", file.path, path, reason)
+			}
+		}
+	}
+}
+
+func misplaced(file sourceFile, path string) string {
+	if file.dir == "." && !file.test() && slices.Contains(ioPackages, path) {
+		return "the vocabulary does no I/O"
+	}
+	for _, row := range confined {
+		if within(path, row.path) {
+			if file.test() || slices.Contains(row.where, file.dir) {
+				return ""
+			}
+			return "it is confined to " + strings.Join(row.where, ", ")
+		}
+	}
+	isTestModule := slices.ContainsFunc(testModules, func(m string) bool { return within(path, m) })
+	switch {
+	case isTestModule && !file.test() && file.dir != labtest:
+		return "it is for tests"
+	case !isTestModule && strings.Contains(strings.Split(path, "/")[0], "."):
+		return "it has no row among the confined libraries of layers_test.go"
+	}
+	return ""
+}
+
+// TestTheRuleCatchesViolations plants one violation of each kind.
+func TestTheRuleCatchesViolations(t *testing.T) {
+	t.Parallel()
+	file := func(path string) sourceFile { return sourceFile{path: path, dir: path[:strings.LastIndex(path, "/")]} }
+	for _, c := range []struct{ path, imported string }{
+		{"internal/lab/x.go", "internal/gitlab"},
+		{"internal/gitlab/x.go", "internal/lab"},
+		{"internal/gitlab/x.go", labtest},
+		{"internal/cli/x.go", "internal/gitlab"},
+		{"internal/redact/x.go", "internal/durable"},
+		{"internal/diagnose/x.go", "internal/remedy"},
+		{"internal/remedy/x.go", "internal/controller"},
+	} {
+		if f := file(c.path); mayImport(f, layers[f.dir], c.imported) {
+			t.Errorf("%s may import %s, want a violation", c.path, c.imported)
+		}
+	}
+	for _, c := range []struct{ path, imported string }{
+		{"internal/app/x.go", "github.com/spf13/cobra"},
+		{"internal/remedy/x.go", "net/http"},
+		{"internal/lab/x.go", "gitlab.com/gitlab-org/api/client-go/v2"},
+		{"internal/lab/x.go", "github.com/google/go-cmp/cmp"},
+		{"internal/lab/x_test.go", "example.com/unknown"},
+		{"./x.go", "os"},
+	} {
+		if misplaced(file(c.path), c.imported) == "" {
+			t.Errorf("%s may import %s, want a violation", c.path, c.imported)
+		}
+	}
+}
+
+func within(path, module string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+// modulePath returns an import path as the table writes it, and whether it
+// belongs to this module.
+func modulePath(path string) (string, bool) {
+	if path == "rekey" {
+		return ".", true
+	}
+	return strings.CutPrefix(path, "rekey/")
+}
+
+func (f sourceFile) imports() []string {
+	var paths []string
+	for _, spec := range f.ast.Imports {
+		if path, err := strconv.Unquote(spec.Path.Value); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+func (f sourceFile) test() bool { return strings.HasSuffix(f.path, "_test.go") }
+
+func (f sourceFile) externalTest() bool { return f.test() && isTestPackage(f.ast) }
+
+func isTestPackage(file *ast.File) bool {
+	return file != nil && strings.HasSuffix(file.Name.Name, "_test")
+}
+
+func union(lists ...[]string) []string { return slices.Concat(lists...) }
+
+func only(packages ...string) []string { return packages }
