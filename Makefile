@@ -22,7 +22,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## bin/rekey: one static binary
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rekey ./cmd/rekey
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X rekey/internal/cli.version=$(VERSION)' -o bin/rekey ./cmd/rekey
 
 .PHONY: demo
 demo: build ## a fleet of broken runners, diagnosed, repaired and proved; needs no GitLab
