@@ -116,6 +116,8 @@ func (s *section) answerSeen() rekey.Evidence {
 		return s.inAnswer("the answer was %d, a redirect to %s, which was not followed", a.Status, shownURL(a.Location))
 	case a.Kind == rekey.AnswerRateLimited && a.RetryAfter > 0:
 		return s.inAnswer("the answer was %d (%s), with the request to wait %s", a.Status, said, a.RetryAfter)
+	case a.Status != 0 && strings.HasPrefix(said, fmt.Sprintf("%d ", a.Status)):
+		return s.inAnswer("the answer was %s", said)
 	case a.Status != 0:
 		return s.inAnswer("the answer was %d (%s)", a.Status, said)
 	}

@@ -36,6 +36,7 @@ type Section struct {
 	ObtainedAt time.Time   // zero: not in the file
 	ExpiresAt  time.Time   // zero: not in the file
 	Executor   string
+	TLS        TLSFiles
 
 	// Unset names the variables that the token or the URL refers to and that
 	// are not set in the collector's environment.
@@ -51,6 +52,9 @@ type Section struct {
 	Answer rekey.Answer // AnswerNotAsked when nothing was sent
 	Record Record
 }
+
+// TLSFiles are a section's own TLS files; "" leaves it to the system.
+type TLSFiles struct{ CA, Cert, Key string }
 
 // Lookup is how the question "what does GitLab hold under this id?" ended.
 type Lookup string

@@ -174,6 +174,8 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "refused and found", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound)}, want: lines("invalid", "rotated-elsewhere error likely")},
 		{rule: "refused and found, another manager came later", edits: []edit{answered(rekey.AnswerRefused), managers(now.Add(-48*time.Hour), now)},
 			want: lines("invalid", "rotated-elsewhere error certain")},
+		{rule: "refused and found, another manager came within the lag", edits: []edit{answered(rekey.AnswerRefused), managers(now.Add(-50*time.Minute), now)},
+			want: lines("invalid", "rotated-elsewhere error likely")},
 		{rule: "refused and found, other managers are older", edits: []edit{answered(rekey.AnswerRefused), managers(now, now.AddDate(0, -1, 0))},
 			want: lines("invalid", "rotated-elsewhere error likely")},
 		{rule: "refused and found, of another scope", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), token("glrt-t1_CANARYaaaaaaaaaaaaaa")},

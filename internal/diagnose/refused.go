@@ -95,29 +95,28 @@ func (c *court) refusedFound(s *section) {
 	s.found(rekey.RotatedElsewhere, rekey.Failing, confidence, seen...)
 }
 
-// usedByOthers looks for a manager that got through to GitLab after this host's
-// last contact: it holds the token that replaced this one.
+// contactLag is how far GitLab's contact times may lag behind: they are written
+// at most once in 40 to 55 minutes.
+const contactLag = time.Hour
+
+// usedByOthers looks for a manager that got through to GitLab well after the last
+// contact of this host, which once used this record: the token in force is not
+// the one in the file.
 func (s *section) usedByOthers() (rekey.Evidence, bool) {
-	own, latest := s.ObtainedAt, rekey.Manager{}
+	var own time.Time
+	var latest rekey.Manager
 	for _, m := range s.Record.Managers {
 		switch {
 		case m.SystemID == s.SystemID && s.SystemID != "":
-			own = later(own, m.ContactedAt)
+			own = m.ContactedAt
 		case m.ContactedAt.After(latest.ContactedAt):
 			latest = m
 		}
 	}
-	if s.SystemID == "" || own.IsZero() || !latest.ContactedAt.After(own) {
+	if own.IsZero() || latest.ContactedAt.Sub(own) < contactLag {
 		return rekey.Evidence{}, false
 	}
-	return s.inRecord("runner manager %s contacted GitLab %s, after this host's last contact (%s): it holds another token of this runner", latest.SystemID, day(latest.ContactedAt), day(own)), true
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return s.inRecord("runner manager %s contacted GitLab %s, well after this host's last contact (%s): the token in force is not this one", latest.SystemID, day(latest.ContactedAt), day(own)), true
 }
 
 // refusedUntold names every cause that the refusal leaves open, and the evidence
