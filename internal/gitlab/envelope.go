@@ -126,6 +126,6 @@ func strange(r *reply) string {
 
 func looksHTML(r *reply) bool {
 	start := bytes.ToLower(bytes.TrimSpace(r.body[:min(len(r.body), 512)]))
-	return strings.Contains(r.header.Get("Content-Type"), "html") && len(r.body) > 0 ||
+	return strings.Contains(r.header.Get("Content-Type"), "html") ||
 		bytes.HasPrefix(start, []byte("<!doctype")) || bytes.HasPrefix(start, []byte("<html"))
 }
