@@ -53,6 +53,8 @@ func TestEvidenceSaysWhatWasSeenAndWhere(t *testing.T) {
 			[]string{"no system id of this host: permission denied"}, nil},
 		{"both versions", []edit{record(func(r *diagnose.Record) { r.Runner.Version = "15.1.0" })}, rekey.VersionSkew,
 			[]string{"gitlab-runner 15.1.0, which is more than one major version behind GitLab 17.11.0", "GET /version"}, nil},
+		{"a file's odd name", []edit{notAsked, token(""), func(s *diagnose.Section) { s.Config = "/etc/a?b#c.toml" }}, rekey.MalformedToken,
+			[]string{"/etc/a?b#c.toml:12: "}, nil},
 		{"the suffix", []edit{func(s *diagnose.Section) { s.URL = base + "/ci/" }}, rekey.WrongInstance, []string{base + "/ci/; gitlab-runner cuts"}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -140,12 +142,12 @@ func TestUntoldIsEmptyWhereAllIsKnown(t *testing.T) {
 
 func TestOneTokenInThousandsOfSections(t *testing.T) {
 	t.Parallel()
-	sections := make([]diagnose.Section, 10000)
+	sections := make([]diagnose.Section, 3000)
 	for i := range sections {
 		sections[i] = section()
 	}
 	r := diagnose.Judge(facts(sections...))
-	if got := len(r.Sections[9999].Findings[0].Evidence); got != 6 {
+	if got := len(r.Sections[2999].Findings[0].Evidence); got != 6 {
 		t.Errorf("evidence of duplicate-token: got %d entries, want 5 and the number of the rest", got)
 	}
 }

@@ -181,6 +181,8 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "refused and found, of another scope", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), token("glrt-t1_CANARYaaaaaaaaaaaaaa")},
 			want: lines("invalid", deleted, "wrong-instance error possible")},
 		{rule: "refused and cut short", edits: []edit{answered(rekey.AnswerRefused), token("glrt-CANARY")}, want: lines("invalid", "malformed-token error likely")},
+		{rule: "refused, gone and of unknown shape", edits: []edit{answered(rekey.AnswerRefused), token("CANARYplain"), looked(diagnose.LookupGone)},
+			want: lines("invalid", "record-deleted error certain")},
 		{rule: "refused, gone and cut short", edits: []edit{answered(rekey.AnswerRefused), token("glrt-CANARY"), looked(diagnose.LookupGone)},
 			want: lines("invalid", "record-deleted error certain", "malformed-token error likely")},
 		{rule: "cut short yet accepted", edits: []edit{token("glrt-CANARY")}, want: "valid"},
@@ -233,6 +235,9 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "7 the URL's value refused", edits: []edit{answered(rekey.AnswerRefused), func(s *diagnose.Section) {
 			s.URL, s.Expanded, s.ExpandedURL = "${U}", &good, base
 		}}, want: lines("unknown", "environment-reference error possible")},
+		{rule: "7 the URL's value is bad", edits: []edit{answered(rekey.AnswerBadURL), func(s *diagnose.Section) {
+			s.URL, s.Expanded, s.ExpandedURL = "${U}", &good, "gitlab"
+		}}, want: lines("unknown", "wrong-instance error possible", "environment-reference info certain")},
 		{rule: "7 registration token in the variable", edits: []edit{notAsked, token("${T}"), expanded("GR1348941CANARYaaaaaaaaaaaaaa")},
 			want: lines("unknown", "environment-reference error possible < malformed-token")},
 		{rule: "7 expanded, unreachable", edits: []edit{answered(rekey.AnswerUnreachable), token("${T}"), expanded(good.Reveal())},
@@ -253,6 +258,14 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "8 past by an earlier Date", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.Answer.ServerTime = time.Time{}
 		}}, want: lines("invalid", "token-expired error certain")},
+		{rule: "8 not yet past by an earlier Date", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), func(s *diagnose.Section) {
+			s.Answer.ServerTime, s.ExpiresAt = time.Time{}, now.Add(-time.Minute)
+		}}, facts: func(f *F) { f.Servers[0].ServerTime = now.Add(-time.Hour) }, want: lines("invalid", "rotated-elsewhere error likely")},
+		{rule: "8 past since an earlier Date", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), func(s *diagnose.Section) {
+			s.Answer.ServerTime, s.ExpiresAt = time.Time{}, now.Add(-time.Minute)
+		}}, facts: func(f *F) {
+			f.Servers[0].ServerTime, f.Servers[0].ReadAt = now.Add(-time.Hour), now.Add(-time.Hour)
+		}, want: lines("invalid", "token-expired error certain")},
 		{rule: "8 past by the local clock", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.Answer.ServerTime = time.Time{}
 		}}, facts: func(f *F) { f.Servers = nil }, want: lines("invalid", "token-expired error likely")},
@@ -364,6 +377,12 @@ func TestRuleElevenOneTokenAtTwoURLs(t *testing.T) {
 			lines("valid", "duplicate-token warning certain"), lines("valid", "wrong-instance warning certain", "duplicate-token warning certain")}},
 		{"other tokens at two URLs", section(), section(there, answered(rekey.AnswerRefused), token("glrt-CANARYbbbbbbbbbbbbbb")), [2]string{
 			"valid", lines("invalid", "record-deleted error possible", "rotated-elsewhere error possible", "wrong-instance error possible")}},
+		{"a /ci explains no copy", section(func(s *diagnose.Section) { s.URL = base + "/ci" }), section(there, answered(rekey.AnswerRefused)), [2]string{
+			lines("valid", "wrong-instance warning certain", "duplicate-token info certain"),
+			lines("invalid", "wrong-instance error certain < duplicate-token")}},
+		{"one URL, one answer missing", section(), section(answered(rekey.AnswerUnreachable)), [2]string{
+			lines("valid", "duplicate-token warning certain"),
+			lines("unknown", "unreachable error certain", "duplicate-token warning certain")}},
 		{"two empty tokens", section(notAsked, token("")), section(notAsked, token("")), [2]string{
 			lines("invalid", "malformed-token error certain"), lines("invalid", "malformed-token error certain")}},
 	} {
