@@ -57,9 +57,7 @@ func New(opts Options) (*Runner, error) {
 		return nil, rekey.Errorf(rekey.KindInvalid, "config %s: %w", opts.Config, err)
 	}
 	if opts.Version.AtLeast(15, 7) {
-		if r.systemID, err = loadSystemID(opts.Config, r.log); err != nil {
-			return nil, rekey.Errorf(rekey.KindUnavailable, "system id beside %s: %w", opts.Config, err)
-		}
+		r.systemID = loadSystemID(opts.Config, r.log)
 	}
 	r.client = &client{http: opts.HTTPClient, version: opts.Version, systemID: r.systemID}
 	r.install(c)
