@@ -67,7 +67,8 @@ func loadConfig(path string, version rekey.Version, getenv func(string) string) 
 		return nil, decodeError(err)
 	}
 	if c.Concurrent < 1 {
-		return nil, errors.New("Concurrent is less than 1 - no jobs will be processed") //nolint:staticcheck // gitlab-runner's words
+		//lint:ignore ST1005 these are gitlab-runner's words
+		return nil, errors.New("Concurrent is less than 1 - no jobs will be processed")
 	}
 	c.modTime = info.ModTime()
 	for _, s := range c.Runners {
