@@ -12,17 +12,23 @@ import (
 // checks on loading, as far as a file in use may have them wrong. Unknown keys
 // are ignored there and here.
 type config struct {
-	Concurrent       int            `toml:"concurrent"`
-	CheckInterval    int            `toml:"check_interval"`
-	LogLevel         string         `toml:"log_level"`
-	LogFormat        string         `toml:"log_format"`
-	User             string         `toml:"user"`
-	ListenAddress    string         `toml:"listen_address"`
-	SentryDSN        string         `toml:"sentry_dsn"`
-	ConnectionMaxAge time.Duration  `toml:"connection_max_age"`
-	ShutdownTimeout  int            `toml:"shutdown_timeout"`
-	SessionServer    map[string]any `toml:"session_server"`
-	Runners          []*runner      `toml:"runners"`
+	Concurrent       int           `toml:"concurrent"`
+	CheckInterval    int           `toml:"check_interval"`
+	LogLevel         string        `toml:"log_level"`
+	LogFormat        string        `toml:"log_format"`
+	User             string        `toml:"user"`
+	ListenAddress    string        `toml:"listen_address"`
+	SentryDSN        string        `toml:"sentry_dsn"`
+	ConnectionMaxAge time.Duration `toml:"connection_max_age"`
+	ShutdownTimeout  int           `toml:"shutdown_timeout"`
+	SessionServer    sessionServer `toml:"session_server"`
+	Runners          []*runner     `toml:"runners"`
+}
+
+type sessionServer struct {
+	ListenAddress    string `toml:"listen_address"`
+	AdvertiseAddress string `toml:"advertise_address"`
+	SessionTimeout   int    `toml:"session_timeout"`
 }
 
 type runner struct {
@@ -49,7 +55,35 @@ type runner struct {
 	Shell                  string          `toml:"shell"`
 	PreBuildScript         string          `toml:"pre_build_script"`
 	PostBuildScript        string          `toml:"post_build_script"`
+	DebugTraceDisabled     bool            `toml:"debug_trace_disabled"`
 	FeatureFlags           map[string]bool `toml:"feature_flags"`
+	Docker                 *docker         `toml:"docker"`
+
+	// Of these only that they are tables is checked.
+	CustomBuildDir *struct{} `toml:"custom_build_dir"`
+	Cache          *struct{} `toml:"cache"`
+	Kubernetes     *struct{} `toml:"kubernetes"`
+	Machine        *struct{} `toml:"machine"`
+	Autoscaler     *struct{} `toml:"autoscaler"`
+	SSH            *struct{} `toml:"ssh"`
+	Parallels      *struct{} `toml:"parallels"`
+	VirtualBox     *struct{} `toml:"virtualbox"`
+	Custom         *struct{} `toml:"custom"`
+	Referees       *struct{} `toml:"referees"`
+}
+
+type docker struct {
+	Host         string   `toml:"host"`
+	Image        string   `toml:"image"`
+	HelperImage  string   `toml:"helper_image"`
+	TLSVerify    bool     `toml:"tls_verify"`
+	Privileged   bool     `toml:"privileged"`
+	DisableCache bool     `toml:"disable_cache"`
+	NetworkMode  string   `toml:"network_mode"`
+	Memory       string   `toml:"memory"`
+	CPUs         string   `toml:"cpus"`
+	Volumes      []string `toml:"volumes"`
+	ShmSize      int64    `toml:"shm_size"`
 }
 
 // typeError is a value of a type that gitlab-runner cannot take, in a file that
@@ -58,8 +92,8 @@ type typeError struct{ error }
 
 func (e *typeError) Unwrap() error { return e.error }
 
-// accept decodes data, which has no byte order mark, as gitlab-runner does, and
-// also as a tree of everything in it.
+// accept decodes data as gitlab-runner does, and also as a tree of everything in
+// it.
 func accept(data []byte) (c *config, tree map[string]any, err error) {
 	defer func() {
 		// The decoder panics on some input it has no word for, and so does

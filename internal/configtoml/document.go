@@ -46,11 +46,10 @@ func Parse(data []byte) (*Document, error) {
 	if err := checkEncoding(data); err != nil {
 		return nil, err
 	}
-	base := len(byteOrderMark(data))
-	c, tree, err := accept(data[base:])
-	places := locate(data, base)
+	c, tree, err := accept(data)
+	places := locate(data, len(byteOrderMark(data)))
 	if err != nil {
-		return nil, explain(err, data, base, places)
+		return nil, explain(err, data, places)
 	}
 	if err := ambiguous(tree, places); err != nil {
 		return nil, err

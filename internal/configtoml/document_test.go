@@ -69,6 +69,10 @@ func TestSyntaxErrorsSayWhereAndNeverQuote(t *testing.T) {
 		{"quoted id", header + "  id = \"CANARY\"\n", 3, 8, "expected a whole number"},
 		{"bad date", header + "  token_expires_at = \"CANARY\"\n", 3, 22, "expected a date"},
 		{"other wrong type", header + "  unhealthy_requests_limit = \"CANARY\"\n", 3, 1, "expected a whole number"},
+		{"wrong type in one of two sections", header + "  limit = 1\n  [runners.docker]\n    privileged = \"CANARY\"\n[[runners]]\n  [runners.docker]\n    privileged = true\n", 5, 1, "expected true or false"},
+		{"a table for a key", header + "[runners.token]\n", 3, 2, "text in quotes as the value of token"},
+		{"a dotted key below a key", header + "token.CANARY = 1\n", 3, 16, "text in quotes as the value of token"},
+		{"a key for a table", header + "  docker = \"CANARY\"\n", 3, 1, "expected a table"},
 		{"single brackets", "[runners]\n  token = \"CANARY\"\n", 1, 2, "[[runners]]"},
 		{"sub-table first", "[runners.docker]\n  image = \"CANARY\"\n", 1, 2, "[[runners]]"},
 		{"unclosed header", "[[runners]\n  token = \"CANARY\"\n", 1, 10, "expected ']]'"},
@@ -78,6 +82,7 @@ func TestSyntaxErrorsSayWhereAndNeverQuote(t *testing.T) {
 		{"binary", "\x7fELF\x02\x01\x01", 1, 1, "expected"},
 		{"list of numbers", "runners = [1, 2]\n", 1, 1, "[[runners]]"},
 		{"spellings of runners", "[[runners]]\n[[Runners]]\n", 1, 1, "one spelling"},
+		{"two BOMs", "\ufeff\ufeff[[runners]]\n", 1, 1, "expected"},
 		{"after a BOM", "\ufefftoken = CANARY\n", 1, 9, "expected a value"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -72,6 +72,23 @@ func (l *layout) line(i int) int {
 	return 1
 }
 
+// extents returns the lines of each section, as far as they are together.
+func (l *layout) extents() []span {
+	spans := make([]span, len(l.sections))
+	previous := -1
+	for _, b := range l.blocks {
+		switch {
+		case b.owner < 0:
+		case spans[b.owner].end == 0:
+			spans[b.owner] = span{b.start, b.last}
+		case previous == b.owner:
+			spans[b.owner].end = b.last
+		}
+		previous = b.owner
+	}
+	return spans
+}
+
 // locator walks over the expressions of a file.
 type locator struct {
 	layout
@@ -120,6 +137,11 @@ func (l *locator) enter(e *unstable.Node) {
 		b.owner = len(l.sections) - 1
 		if b.owner < 0 || len(path) == 1 && e.Kind == unstable.Table {
 			l.mistake(at, "expected [[runners]], with two brackets on each side")
+		}
+		for _, t := range sectionTypes {
+			if len(path) > 1 && strings.EqualFold(path[1], t.key) {
+				l.mistake(at, "expected "+t.expected+" as the value of "+t.key+", not a section of that name")
+			}
 		}
 	}
 	l.blocks = append(l.blocks, b)
@@ -177,15 +199,12 @@ func (l *locator) inlineRunners(value *unstable.Node, at int) {
 // field notes where a known key's value stands and whether its type is right; s
 // is nil at the top of the file.
 func (l *locator) field(s *place, path []string, value *unstable.Node, types []keyType) {
-	if len(path) != 1 {
-		return
-	}
 	for _, t := range types {
 		if !strings.EqualFold(path[0], t.key) {
 			continue
 		}
 		v := span{l.base + int(value.Raw.Offset), l.base + int(value.Raw.Offset+value.Raw.Length)}
-		if !t.accepts(value) {
+		if len(path) > 1 || !t.accepts(value) {
 			l.mistake(v.start, "expected "+t.expected+" as the value of "+t.key)
 			return
 		}

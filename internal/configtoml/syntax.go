@@ -58,19 +58,34 @@ func syntaxAt(data []byte, offset int, reason string) *SyntaxError {
 }
 
 // explain turns the acceptor's error, which may quote the file, into one that
-// does not. A wrong type is looked for in the layout: the acceptor names the
-// last section's line whichever section is at fault.
-func explain(err error, data []byte, base int, places *layout) *SyntaxError {
-	if wrong := places.wrong; wrong != nil && errors.As(err, new(*typeError)) {
-		return syntaxAt(data, wrong.offset, wrong.reason)
+// does not. A wrong type is looked for section by section: the acceptor names
+// the last section's line whichever is at fault.
+func explain(err error, data []byte, places *layout) *SyntaxError {
+	if !errors.As(err, new(*typeError)) {
+		return sharpen(reworded(err, data), data, places)
 	}
+	if places.wrong != nil {
+		return syntaxAt(data, places.wrong.offset, places.wrong.reason)
+	}
+	for i, own := range places.extents() {
+		own := data[own.start:own.end]
+		if _, _, err := accept(own); errors.As(err, new(*typeError)) {
+			e := reworded(err, own)
+			e.Line += places.sections[i].line - 1
+			return e
+		}
+	}
+	return reworded(err, data)
+}
+
+func reworded(err error, data []byte) *SyntaxError {
 	var p toml.ParseError
 	if errors.As(err, &p) {
-		e := syntaxAt(data, base+p.Position.Start, reasonFor(p.Message))
+		e := syntaxAt(data, len(byteOrderMark(data))+p.Position.Start, reasonFor(p.Message))
 		if p.Position.Line > 0 && p.Position.Line != e.Line {
 			e.Line, e.Column = p.Position.Line, 1
 		}
-		return sharpen(e, data, places)
+		return e
 	}
 	e := &SyntaxError{Line: 1, Column: 1, Reason: reasonFor(err.Error())}
 	if m := atLine.FindStringSubmatch(err.Error()); m != nil {
@@ -143,6 +158,6 @@ var reasons = []struct{ message, reason string }{
 	{"destination has type string", "expected text in quotes as this key's value"},
 	{"destination has type integer", "expected a whole number without quotes as this key's value"},
 	{"destination has type boolean", "expected true or false without quotes as this key's value"},
-	{"destination has type slice", "expected a list here: runners is written [[runners]], with two brackets on each side"},
-	{"expected table", "expected a table here: runners is written [[runners]]"},
+	{"destination has type slice", "expected a list as this key's value"},
+	{"expected table", "expected a table here"},
 }
