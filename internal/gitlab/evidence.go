@@ -45,7 +45,7 @@ func (q *question) hostEvidence(ctx context.Context, seen, location string) stri
 		if strings.HasSuffix(target.Path, signInPath) {
 			return "it redirects to GitLab's sign-in page"
 		}
-		if strings.EqualFold(target.Hostname(), base.Hostname()) {
+		if base.Scheme == "http" && target.Scheme == "https" && strings.EqualFold(target.Hostname(), base.Hostname()) {
 			base = target
 		}
 	}
