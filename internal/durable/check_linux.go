@@ -24,6 +24,9 @@ func (t *target) obstacle() error {
 	if err := t.flagged(); err != nil {
 		return err
 	}
+	if t.hindrance() != "" {
+		return nil
+	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(t.dir, &disk); err != nil {
 		return failure("read", t.dir, err)

@@ -25,6 +25,9 @@ func (t *target) dress(f *os.File) error {
 			return &onlyInPlace{"a new file could not have its owner and group"}
 		}
 	}
+	if err := t.shedInherited(f); err != nil {
+		return err
+	}
 	if err := f.Chmod(t.info.Mode()); err != nil {
 		return err
 	}
@@ -32,6 +35,18 @@ func (t *target) dress(f *os.File) error {
 		return err
 	}
 	return t.touch(f)
+}
+
+const accessACL = "system.posix_acl_access"
+
+// shedInherited takes the access list off that the directory's default gave the
+// new file: the target, which may have none, would be open to more readers.
+func (t *target) shedInherited(f *os.File) error {
+	err := unix.Fremovexattr(int(f.Fd()), accessACL)
+	if errors.Is(err, unix.ENODATA) {
+		return nil
+	}
+	return ignoreUnsupported(err)
 }
 
 func (t *target) copyAttributes(f *os.File) error {
@@ -72,7 +87,7 @@ func attributeNames(path string) ([]string, error) {
 	var names []string
 	for _, name := range strings.Split(strings.TrimRight(string(buf[:n]), "\x00"), "\x00") {
 		switch {
-		case strings.HasPrefix(name, "user."), name == "system.posix_acl_access",
+		case strings.HasPrefix(name, "user."), name == accessACL,
 			name == "security.selinux", strings.HasPrefix(name, "security.SMACK64"):
 			names = append(names, name)
 		}

@@ -19,8 +19,9 @@ var stalePattern = regexp.MustCompile(`^\.(.+)\.rekey-(?:[0-9a-f]{12}\.tmp|([0-9
 // new content is removed: it holds a token. Where the copy is neither, another
 // process wrote at the moment of the exchange and the kill came before that
 // content went back: it goes back now, if the file still holds what Replace put
-// there; else KindConflict names both files and neither is touched. The caller
-// holds the lock that keeps a second rekey out of dir.
+// there; else KindConflict names both files and neither is touched. Dir is that of
+// the real file, symbolic links resolved, and the caller holds the lock that
+// keeps a second rekey out of it.
 func CleanStale(dir string) (removed, restored []string, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -62,6 +62,49 @@ func TestReplaceKeepsTheAccessList(t *testing.T) {
 	}
 }
 
+// A directory may give new files an access list that the old one never had.
+func TestReplaceGivesNoInheritedAccess(t *testing.T) {
+	t.Parallel()
+	path := config(t, oldContent)
+	must(t, os.Chmod(path, 0o640))
+	if err := unix.Setxattr(filepath.Dir(path), "system.posix_acl_default", accessList, 0); err != nil {
+		t.Skipf("SKIPPED: no access lists on this file system: %v", err)
+	}
+	_, err := Replace(path, []byte(oldContent), []byte(newContent))
+	must(t, err)
+	if got, err := attribute(path, accessACL); err == nil {
+		t.Errorf("access list is %v, want none", got)
+	}
+	if mode := stat(t, path).Mode(); mode != 0o640 {
+		t.Errorf("mode is %v, want 0640", mode)
+	}
+}
+
+// Where the file system has no exchange the new file takes the name.
+func TestReplaceWithoutExchange(t *testing.T) {
+	t.Parallel()
+	path := config(t, oldContent)
+	target, err := openTarget(path)
+	must(t, err)
+	aside := swapName(path, []byte(oldContent), []byte(newContent))
+	must(t, os.WriteFile(aside, []byte(newContent), 0o600))
+	if how, err := target.rename(aside, []byte("something else"), unix.EINVAL); err == nil {
+		t.Errorf("replaced by %q what was not expected", how)
+	}
+	wantContent(t, path, oldContent)
+	how, err := target.rename(aside, []byte(oldContent), unix.EINVAL)
+	if how != Rename || err != nil {
+		t.Errorf("replaced by %q (%v), want %q", how, err, Rename)
+	}
+	wantContent(t, path, newContent)
+	wantAlone(t, path)
+	for _, why := range []error{unix.EBUSY, unix.EXDEV, unix.EPERM} {
+		if _, err := target.rename(aside, nil, why); !errors.As(err, new(*onlyInPlace)) {
+			t.Errorf("%v leads to %v, want writing in place", why, err)
+		}
+	}
+}
+
 func TestHardLinkIsWrittenInPlace(t *testing.T) {
 	t.Parallel()
 	path := config(t, oldContent)
