@@ -1,0 +1,230 @@
+// Package controller observes, diagnoses and plans: it owns the order in which
+// facts are collected from hosts and GitLabs, and how many questions are under
+// way at once. It refuses to judge (package diagnose) and to act (package
+// remedy), and reaches the world only through the ports it is given.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"rekey"
+	"rekey/internal/configtoml"
+	"rekey/internal/diagnose"
+	"rekey/internal/remedy"
+)
+
+// Host reads what lies on a runner host.
+type Host interface {
+	// Read returns a config's bytes, or an error a person can act on.
+	Read(path string) ([]byte, error)
+	// SystemID returns the system id beside the config, or why there is none.
+	SystemID(path string) (id rekey.SystemID, problem string)
+}
+
+// Fleet is what a user token may read of one GitLab.
+type Fleet interface {
+	// Version returns the text as the server gives it.
+	Version(ctx context.Context) (string, rekey.Version, error)
+	// WhoAmI returns a name and the token's scopes; scopes are nil where GitLab
+	// does not tell.
+	WhoAmI(ctx context.Context) (name string, admin bool, scopes []string, err error)
+	// RegistrationAllowed reads the instance setting; administrators only.
+	RegistrationAllowed(ctx context.Context) (bool, error)
+	Runner(ctx context.Context, id rekey.RunnerID) (rekey.Runner, error)
+	Managers(ctx context.Context, id rekey.RunnerID) (managers []rekey.Manager, known bool, err error)
+}
+
+// Observer collects facts. Its fields are set before use and not changed; it may
+// be used by one goroutine at a time.
+type Observer struct {
+	Host Host
+	Ask  remedy.Probe
+	// Fleet returns nil where no user token is for the GitLab at base.
+	Fleet func(base string) Fleet
+	// BaseURL returns what stands before /api/v4/, or why there is none.
+	BaseURL func(url string) (string, error)
+	// Registration asks, without any credential, whether the server takes
+	// registration tokens; nil means unknown.
+	Registration func(ctx context.Context, base string) (*bool, rekey.Evidence)
+	Getenv       func(name string) (string, bool)
+	Now          func() time.Time
+	// Workers is how many sections are asked about at once; 0: 64.
+	Workers int
+	// Patience is how long one GitLab may go without a usable answer; 0: 30 s.
+	Patience time.Duration
+	NoTouch  bool // send no request that carries a runner token
+	Touch    bool // permit a verify without a system id
+	// Progress is called after each section, from several goroutines.
+	Progress func(done, total int)
+}
+
+// Observe reads the configs and asks about each of their sections. When ctx ends
+// first, what was not asked is a fact too.
+func (o *Observer) Observe(ctx context.Context, paths []string, expect diagnose.Expectation) diagnose.Facts {
+	facts := diagnose.Facts{Now: o.Now(), Expect: expect}
+	for _, path := range paths {
+		facts.Configs = append(facts.Configs, o.config(path))
+	}
+	servers := o.servers(ctx, &facts)
+	o.ask(ctx, &facts, servers)
+	for _, s := range servers {
+		facts.Servers = append(facts.Servers, s.finish())
+	}
+	facts.Now = o.Now()
+	return facts
+}
+
+func (o *Observer) config(path string) diagnose.Config {
+	c := diagnose.Config{Path: path}
+	data, err := o.Host.Read(path)
+	if err != nil {
+		c.Err = readProblem(path, err)
+		return c
+	}
+	doc, err := configtoml.Parse(data)
+	if err != nil {
+		c.Err = parseProblem(path, err)
+		return c
+	}
+	id, problem := o.Host.SystemID(path)
+	for _, s := range doc.Sections() {
+		c.Sections = append(c.Sections, o.section(path, s, id, problem))
+	}
+	return c
+}
+
+func readProblem(path string, err error) string {
+	text := fmt.Sprintf("%s: %v", path, err)
+	if hint := rekey.HintOf(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	return text
+}
+
+func parseProblem(path string, err error) string {
+	var syntax *configtoml.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Sprintf("%s:%d: %s", path, syntax.Line, syntax.Reason)
+	}
+	return fmt.Sprintf("%s:1: %v", path, err)
+}
+
+func (o *Observer) section(path string, s configtoml.Section, id rekey.SystemID, problem string) diagnose.Section {
+	d := diagnose.Section{Config: path, Index: s.Index, Line: s.TokenLine, Name: s.Name, URL: s.URL, RunnerID: s.ID,
+		Token: s.Token, ObtainedAt: s.ObtainedAt, ExpiresAt: s.ExpiresAt, Executor: s.Executor,
+		TLS: diagnose.TLSFiles{CA: s.TLSCAFile, Cert: s.TLSCertFile, Key: s.TLSKeyFile},
+		SystemID: id, SystemIDProblem: problem, Answer: rekey.Answer{Kind: rekey.AnswerNotAsked}, Record: diagnose.Record{Lookup: diagnose.LookupNone}}
+	if d.Line == 0 {
+		d.Line = s.Line
+	}
+	o.expand(&d)
+	return d
+}
+
+// expand looks the references up in rekey's own environment; gitlab-runner's may
+// differ, so what follows from it is never more than a hint.
+func (o *Observer) expand(d *diagnose.Section) {
+	names := append(rekey.References(d.Token.Reveal()), rekey.References(d.URL)...)
+	if len(names) == 0 {
+		return
+	}
+	for _, name := range names {
+		if v, ok := o.Getenv(name); !ok || v == "" {
+			d.Unset = append(d.Unset, name)
+		}
+	}
+	if len(d.Unset) > 0 {
+		return
+	}
+	value := func(name string) string { v, _ := o.Getenv(name); return v }
+	token := rekey.NewToken(os.Expand(d.Token.Reveal(), value))
+	d.Expanded, d.ExpandedURL = &token, os.Expand(d.URL, value)
+}
+
+// ask puts one question per section, several at once.
+func (o *Observer) ask(ctx context.Context, facts *diagnose.Facts, servers map[string]*server) {
+	var all []*diagnose.Section
+	for i := range facts.Configs {
+		for j := range facts.Configs[i].Sections {
+			all = append(all, &facts.Configs[i].Sections[j])
+		}
+	}
+	queue := make(chan *diagnose.Section)
+	var wait sync.WaitGroup
+	var done counter
+	for range max(1, min(o.workers(), len(all))) {
+		wait.Go(func() {
+			for s := range queue {
+				o.askOne(ctx, s, servers)
+				if n := done.next(); o.Progress != nil {
+					o.Progress(n, len(all))
+				}
+			}
+		})
+	}
+	for _, s := range all {
+		queue <- s
+	}
+	close(queue)
+	wait.Wait()
+}
+
+func (o *Observer) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return 64
+}
+
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) next() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	return c.n
+}
+
+func (o *Observer) askOne(ctx context.Context, s *diagnose.Section, servers map[string]*server) {
+	url, token := s.URL, s.Token
+	if s.Expanded != nil {
+		url, token = s.ExpandedURL, *s.Expanded
+	}
+	base, err := o.BaseURL(url)
+	if err != nil {
+		if len(s.Unset) == 0 {
+			s.Answer = rekey.Answer{Kind: rekey.AnswerBadURL, Message: err.Error(), At: o.Now()}
+		}
+		return
+	}
+	srv := servers[base]
+	s.Answer = o.answer(ctx, srv, s, url, token)
+	o.record(ctx, srv, s)
+}
+
+func (o *Observer) answer(ctx context.Context, srv *server, s *diagnose.Section, url string, token rekey.Token) rekey.Answer {
+	notAsked := func(why string) rekey.Answer {
+		return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: why, At: o.Now()}
+	}
+	switch {
+	case len(s.Unset) > 0:
+		return notAsked("the token refers to a variable that is not set here")
+	case !token.Lexical().Sendable:
+		return notAsked("no GitLab could have issued this value as a runner token")
+	case o.NoTouch:
+		return notAsked("--no-touch: no request carries a runner token")
+	}
+	ctx, stop := srv.patient(ctx)
+	defer stop()
+	a := o.Ask(ctx, remedy.Question{Config: s.Config, TLS: s.TLS, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch})
+	srv.heard(a)
+	return a
+}

@@ -1,0 +1,192 @@
+package remedy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rekey"
+	"rekey/internal/diagnose"
+)
+
+// choice is the remedy for one section, or why it is left alone.
+type choice struct {
+	remedy   rekey.Remedy
+	newURL   string
+	assignTo string
+	scope    rekey.Scope // of the record to create, where it differs from the old one's
+	notes    []string
+	why      string // left alone
+	next     string
+}
+
+func leave(next, format string, args ...any) choice {
+	return choice{why: fmt.Sprintf(format, args...), next: next}
+}
+
+// choose finds the remedy for the gravest finding that has one. ok is false when
+// nothing about the section calls for a repair.
+func (p *Planner) choose(ctx context.Context, s diagnose.Section, r diagnose.SectionReport) (choice, bool) {
+	if len(r.Findings) == 0 {
+		return choice{}, false
+	}
+	if p.Flags.TokenGiven && r.Verdict != rekey.Valid {
+		return choice{remedy: rekey.RemedyGiven}, true
+	}
+	var last choice
+	any := false
+	for _, f := range byGravity(r.Findings) {
+		c, ok := p.chooseFor(ctx, f, s, r)
+		if !ok {
+			continue
+		}
+		if c.why == "" {
+			return c, true
+		}
+		if !any {
+			last, any = c, true
+		}
+	}
+	return last, any
+}
+
+func byGravity(findings []rekey.Finding) []rekey.Finding {
+	sorted := slices.Clone(findings)
+	slices.SortStableFunc(sorted, func(a, b rekey.Finding) int {
+		switch {
+		case a.Severity == b.Severity:
+			return 0
+		case a.Severity.AtLeast(b.Severity):
+			return -1
+		}
+		return 1
+	})
+	return sorted
+}
+
+func (p *Planner) chooseFor(ctx context.Context, f rekey.Finding, s diagnose.Section, r diagnose.SectionReport) (choice, bool) {
+	switch f.Cause {
+	case rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RegistrationTokenInConfig, rekey.RunnerOrphaned:
+		return p.reissue(f, s), true
+	case rekey.MalformedToken:
+		return p.malformed(ctx, f, s), true
+	case rekey.WrongInstance:
+		return p.url(f, s), r.Verdict != rekey.Valid
+	case rekey.WrongScope:
+		return p.scope(s), true
+	case rekey.DuplicateToken:
+		return p.duplicate(s, r)
+	case rekey.LegacyRegistrationDisabled:
+		return choice{}, false // told beside registration-token-in-config, which is repaired
+	}
+	if f.Severity == rekey.Info {
+		return choice{}, false
+	}
+	return leave(f.Remedy, "%s: %s", f.Cause, leftBecause[f.Cause]), true
+}
+
+var leftBecause = map[rekey.Cause]string{
+	rekey.Unreachable:          "whether the token is good is unknown, and no change follows from unknown",
+	rekey.RateLimited:          "whether the token is good is unknown, and no change follows from unknown",
+	rekey.ServerReadOnly:       "GitLab takes no writes at the moment; the token is not the matter",
+	rekey.UnexpectedAnswer:     "whether the token is good is unknown, and no change follows from unknown",
+	rekey.EnvironmentReference: "the value comes from the environment of gitlab-runner: its source must be updated, not this file",
+	rekey.OnlineButIdle:        "the token is fine; the record's own attributes keep jobs away",
+	rekey.VersionSkew:          "the token is fine; gitlab-runner and GitLab are too far apart",
+}
+
+// reissue is for tokens that GitLab refuses: a record that exists is reset by id,
+// a missing one is created again.
+func (p *Planner) reissue(f rekey.Finding, s diagnose.Section) choice {
+	switch {
+	case p.Flags.SeparateRecord, f.Cause == rekey.RunnerOrphaned:
+		return choice{remedy: rekey.RemedyCreate}
+	case s.Record.Lookup == diagnose.LookupFound:
+		return choice{remedy: rekey.RemedyReset}
+	case s.Record.Lookup == diagnose.LookupGone, f.Cause == rekey.RegistrationTokenInConfig:
+		return choice{remedy: rekey.RemedyCreate}
+	case s.RunnerID == 0 && p.userTokenFor(s):
+		return leave("if this section should have a new record, run `rekey fix --separate-record` with the flags for it; or give its current token with --token-file",
+			"the section has no runner id, so a deleted record and a rotated token cannot be told apart")
+	}
+	return leave("set GITLAB_TOKEN and GITLAB_HOST for a user who may see the runner, or give a glrt- token that a colleague made with --token-file",
+		"without a user token, what became of the record cannot be told")
+}
+
+// malformed takes the file's own token when it is good once freed of white space
+// and quotes.
+func (p *Planner) malformed(ctx context.Context, f rekey.Finding, s diagnose.Section) choice {
+	cleaned, ok := s.Token.Cleaned()
+	if ok {
+		a := p.Probe(ctx, Question{Config: s.Config, TLS: s.TLS, URL: s.URL, Token: cleaned, SystemID: s.SystemID})
+		if a.Verdict() == rekey.Valid {
+			return choice{remedy: rekey.RemedyRewrite, notes: []string{"GitLab accepts the token once it is freed of what surrounds it"}}
+		}
+		if a.Verdict() == rekey.Unknown {
+			return leave("run `rekey fix` again when that GitLab answers", "whether the token would be good without what surrounds it is unknown: %s", a.Message)
+		}
+	}
+	if s.RunnerID == 0 {
+		return choice{remedy: rekey.RemedyCreate}
+	}
+	return p.reissue(f, s)
+}
+
+// url mends an address that has a group's or a project's path behind a GitLab
+// that is known otherwise.
+func (p *Planner) url(f rekey.Finding, s diagnose.Section) choice {
+	for _, server := range p.Facts.Servers {
+		base := strings.TrimRight(server.URL, "/")
+		if strings.HasPrefix(s.URL, base+"/") && (server.UserToken == diagnose.UserTokenAccepted || p.answered(base)) {
+			return choice{remedy: rekey.RemedyURL, newURL: base}
+		}
+	}
+	return leave("correct the url in the file: "+f.Remedy, "which GitLab is meant cannot be told from the url alone")
+}
+
+// answered reports whether the GitLab at base spoke about another section's
+// token: then that is its address.
+func (p *Planner) answered(base string) bool {
+	for _, c := range p.Facts.Configs {
+		for _, other := range c.Sections {
+			if p.SameGitLab(other.URL, base) && other.Answer.Verdict() != rekey.Unknown {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scope assigns a project runner, or makes a record in the right place. The old
+// record stays: others may use it.
+func (p *Planner) scope(s diagnose.Section) choice {
+	expect := p.Facts.Expect
+	r := s.Record.Runner
+	fits := expect.Scope == "" || expect.Scope == rekey.ScopeProject
+	if expect.Project != "" && fits && s.Record.Lookup == diagnose.LookupFound && r.Scope == rekey.ScopeProject {
+		if r.Locked {
+			return leave("unlock the runner in GitLab, or run `rekey fix --separate-record`", "runner %d is locked to its projects", r.ID)
+		}
+		return choice{remedy: rekey.RemedyAssign, assignTo: expect.Project}
+	}
+	scope := expect.Scope
+	if scope == "" {
+		scope = rekey.ScopeProject
+	}
+	return choice{remedy: rekey.RemedyCreate, scope: scope,
+		notes: []string{fmt.Sprintf("runner %d stays as it is: delete it once nobody uses it", s.RunnerID)}}
+}
+
+// duplicate leaves the token to the first section that has it and gives each
+// other one a record of its own.
+func (p *Planner) duplicate(s diagnose.Section, r diagnose.SectionReport) (choice, bool) {
+	if r.Verdict != rekey.Valid || p.Flags.AcceptDuplicate {
+		return choice{}, false
+	}
+	if !p.kept[s.Token] {
+		p.kept[s.Token] = true
+		return choice{}, false
+	}
+	return choice{remedy: rekey.RemedyCreate, notes: []string{"the other section with this token keeps it"}}, true
+}

@@ -1,0 +1,301 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"rekey"
+)
+
+// Options tune an Engine.
+type Options struct {
+	Canaries      []string      // project paths or ids, tried in order for each runner
+	CanaryTimeout time.Duration // how long a canary job may take; 0: two minutes
+	ProofWait     time.Duration // how long to wait for the manager; 0: 30 s
+	Settling      time.Duration // look at the config again after; 0: four seconds
+}
+
+// Event is one line of the conversation while an Engine works.
+type Event struct {
+	Operation rekey.Operation
+	Target    rekey.Target
+	Step      rekey.StepKind
+	Text      string
+	Err       error
+}
+
+// Engine applies plans. Its ports are set before use and not changed; one Engine
+// runs at a time for one Store (Store.Lock).
+type Engine struct {
+	Store *Store
+	Host  Host
+	Clock Clock
+	Probe Probe
+	// ParseIssued reads a raw answer that holds a token, as it was sealed.
+	ParseIssued func(raw []byte) (rekey.Issued, error)
+	// OutcomeUnknown reports whether the server may have acted although a call of
+	// GitLab failed.
+	OutcomeUnknown func(error) bool
+	// Given is the token of a RemedyGiven target.
+	Given rekey.Token
+	// GitLab returns the user token's side of the GitLab at base, or nil where
+	// no user token is for it.
+	GitLab  func(base string) GitLab
+	Options Options
+	// Report is called for each event, from several goroutines; nil is silence.
+	Report func(Event)
+}
+
+// errStop ends an operation for now without an error of the engine's: the
+// journal stays open and the next run resumes it.
+type errStop struct{ reason, next string }
+
+func (e errStop) Error() string { return e.reason }
+
+// errFinal ends an operation for good: resuming it could not help.
+type errFinal struct{ error }
+
+func (e errFinal) Unwrap() error { return e.error }
+
+// errReplaced says that a step put another in its place.
+var errReplaced = errors.New("the step was replaced")
+
+func stop(next, format string, args ...any) error {
+	return errStop{reason: fmt.Sprintf(format, args...), next: next}
+}
+
+// Apply carries out a plan: first the changes, one target after the other, then
+// the proofs, side by side. A target that fails does not stop the others. The
+// results are in the plan's order. When ctx ends, no further step is begun.
+func (e *Engine) Apply(ctx context.Context, plan rekey.Plan) ([]rekey.Result, error) {
+	run, err := e.Store.NewRun()
+	if err != nil {
+		return nil, err
+	}
+	var ops []*operation
+	defer func() { closeAll(ops) }()
+	for i, target := range plan.Targets {
+		op, err := e.begin(rekey.Operation(fmt.Sprintf("%s-%d", run, i+1)), target)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return e.run(ctx, ops), nil
+}
+
+// Resume finishes what earlier runs left open. It returns no results when nothing
+// was open.
+func (e *Engine) Resume(ctx context.Context) ([]rekey.Result, error) {
+	var ops []*operation
+	defer func() { closeAll(ops) }()
+	open, err := e.open()
+	if err != nil {
+		return nil, err
+	}
+	ops = open
+	return e.run(ctx, ops), nil
+}
+
+// Unfinished returns the targets that earlier runs left open.
+func (e *Engine) Unfinished() ([]rekey.Target, error) {
+	ops, err := e.open()
+	defer closeAll(ops)
+	var targets []rekey.Target
+	for _, op := range ops {
+		targets = append(targets, op.target)
+	}
+	return targets, err
+}
+
+func (e *Engine) open() ([]*operation, error) {
+	ids, err := e.Store.List()
+	if err != nil {
+		return nil, err
+	}
+	var ops []*operation
+	for _, id := range ids {
+		j, err := e.Store.Open(id)
+		if err != nil {
+			return ops, err
+		}
+		op, err := e.replay(j)
+		if err != nil || op.ended || len(j.Records()) == 0 {
+			_ = j.Close()
+			if err != nil {
+				return ops, err
+			}
+			continue
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+func (e *Engine) begin(id rekey.Operation, target rekey.Target) (*operation, error) {
+	j, err := e.Store.Open(id)
+	if err != nil {
+		return nil, err
+	}
+	op := &operation{id: id, target: target, journal: j}
+	return op, j.Write(rekey.StepBegin, rekey.PhaseNote, target, nil)
+}
+
+func closeAll(ops []*operation) {
+	for _, op := range ops {
+		_ = op.journal.Close()
+	}
+}
+
+func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
+	errs := make([]error, len(ops))
+	for i, op := range ops {
+		errs[i] = e.steps(ctx, op, beforeProof)
+	}
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for i, op := range ops {
+		if errs[i] != nil {
+			continue
+		}
+		wait.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			errs[i] = e.steps(ctx, op, fromProof)
+		})
+	}
+	wait.Wait()
+	results := make([]rekey.Result, len(ops))
+	for i, op := range ops {
+		results[i] = e.result(op, errs[i])
+	}
+	return results
+}
+
+func beforeProof(s rekey.StepKind) bool { return !fromProof(s) }
+
+func fromProof(s rekey.StepKind) bool {
+	return s == rekey.StepProve || s == rekey.StepSettle || s == rekey.StepRetire
+}
+
+// steps runs the operation's steps that part selects and that are not done. The
+// list is read anew after each step: a lost reset changes it.
+func (e *Engine) steps(ctx context.Context, op *operation, part func(rekey.StepKind) bool) error {
+	for {
+		step, ok := op.next(part)
+		if !ok {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return stop("run `rekey fix` to resume", "interrupted before the step %q", step)
+		}
+		err := e.step(ctx, op, step)
+		if err != nil && e.OutcomeUnknown(err) && ctx.Err() == nil { // observe now rather than in the next run
+			err = e.step(ctx, op, step)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (op *operation) next(part func(rekey.StepKind) bool) (rekey.StepKind, bool) {
+	for _, s := range op.steps() {
+		if !op.done(s) {
+			return s, part(s)
+		}
+	}
+	return "", false
+}
+
+// step runs one step between its intent and its outcome. Steps that must know
+// whether they were begun before look at op.unknown before their intent.
+func (e *Engine) step(ctx context.Context, op *operation, step rekey.StepKind) error {
+	do := map[rekey.StepKind]func(context.Context, *operation) (any, string, error){
+		rekey.StepCensus: e.census, rekey.StepCreate: e.create, rekey.StepReset: e.reset,
+		rekey.StepSeal: e.sealGiven, rekey.StepDeliver: e.deliver, rekey.StepReload: e.reload,
+		rekey.StepAssign: e.assign, rekey.StepProve: e.prove, rekey.StepSettle: e.settle,
+		rekey.StepRetire: e.retire,
+	}[step]
+	data, text, err := do(ctx, op)
+	if errors.Is(err, errReplaced) {
+		return nil
+	}
+	e.tell(op, step, text, err)
+	if err != nil {
+		if op.last(step) != nil && !e.OutcomeUnknown(err) {
+			return errors.Join(err, op.journal.Fail(step, err))
+		}
+		return err
+	}
+	return op.journal.Write(step, rekey.PhaseOutcome, data, nil)
+}
+
+func (e *Engine) tell(op *operation, step rekey.StepKind, text string, err error) {
+	if e.Report != nil {
+		e.Report(Event{Operation: op.id, Target: op.target, Step: step, Text: text, Err: err})
+	}
+}
+
+// result closes a finished operation and says how the target ended.
+func (e *Engine) result(op *operation, err error) rekey.Result {
+	r := rekey.Result{Operation: op.id, Config: op.target.Config, Index: op.target.Index, Name: op.target.Name,
+		RunnerID: op.runnerID(), Proof: op.proof, Notes: op.target.Notes}
+	if err == nil {
+		r.Status = rekey.StatusVerified
+		if op.proof.Level == rekey.ProofJob {
+			r.Status = rekey.StatusFixed
+		}
+		err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status, RunnerID: r.RunnerID, Proof: r.Proof}, nil)
+	}
+	if err != nil {
+		r.Status, r.Reason, r.Next = rekey.StatusOpen, err.Error(), nextOf(err)
+		if op.nothingDone() || isFinal(err) {
+			r.Status = rekey.StatusFailed
+			e.abandon(op, &r)
+		}
+	}
+	return r
+}
+
+// abandon ends an operation that changed nothing: there is nothing to resume.
+func (e *Engine) abandon(op *operation, r *rekey.Result) {
+	if err := op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status}, nil); err != nil {
+		r.Reason += "; " + err.Error()
+	}
+}
+
+// nothingDone reports whether no step that changes anything was begun, or each
+// that was has failed for certain.
+func (op *operation) nothingDone() bool {
+	for _, s := range []rekey.StepKind{rekey.StepCreate, rekey.StepReset, rekey.StepDeliver, rekey.StepAssign} {
+		if op.done(s) || op.unknown(s) {
+			return false
+		}
+	}
+	return !op.replaced
+}
+
+func isStop(err error) bool {
+	var s errStop
+	return errors.As(err, &s)
+}
+
+func isFinal(err error) bool {
+	var f errFinal
+	return errors.As(err, &f)
+}
+
+func nextOf(err error) string {
+	var s errStop
+	if errors.As(err, &s) {
+		return s.next
+	}
+	return rekey.HintOf(err)
+}

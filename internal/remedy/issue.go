@@ -1,0 +1,237 @@
+package remedy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"rekey"
+)
+
+// answerTimeout bounds the calls whose answer holds a token. They do not end with
+// the caller's context: an interrupt must not throw a token away.
+const answerTimeout = time.Minute
+
+func (e *Engine) client(op *operation) (GitLab, error) {
+	if e.GitLab != nil && op.target.GitLab != "" {
+		if gl := e.GitLab(op.target.GitLab); gl != nil {
+			return gl, nil
+		}
+	}
+	return nil, rekey.Errorf(rekey.KindDenied, "no user token for %s is at hand", op.target.GitLab).
+		WithHint("set GITLAB_TOKEN and GITLAB_HOST=%s, then run `rekey fix` again", op.target.GitLab)
+}
+
+// census counts the online managers of an existing record besides this host's.
+// GitLab writes contact times late, so an online manager is counted, and one that
+// is not online may still come: what it says is a lower bound.
+func (e *Engine) census(ctx context.Context, op *operation) (any, string, error) {
+	gl, err := e.client(op)
+	if err != nil {
+		return nil, "", err
+	}
+	others, err := e.otherManagers(ctx, gl, op)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(others) > 0 {
+		return nil, "", rekey.Errorf(rekey.KindConflict, "runner %d is in use by %s: a reset would lock it out",
+			op.target.RunnerID, strings.Join(others, ", ")).
+			WithHint("copy the record's current token to this host with `rekey fix --token-file FILE`, or give this host a record of its own with `rekey fix --separate-record`")
+	}
+	return nil, "no other online manager uses the record", nil
+}
+
+func (e *Engine) otherManagers(ctx context.Context, gl GitLab, op *operation) ([]string, error) {
+	id, own := op.target.RunnerID, e.Host.SystemID(op.target.Config)
+	managers, known, err := gl.Managers(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		return e.onlineRecord(ctx, gl, id)
+	}
+	var others []string
+	for _, m := range managers {
+		if m.Status == "online" && (m.SystemID != own || own == "") {
+			others = append(others, fmt.Sprintf("manager %s (last contact %s)", m.SystemID, m.ContactedAt.UTC().Format(time.RFC3339)))
+		}
+	}
+	return others, nil
+}
+
+// onlineRecord serves where GitLab lists no managers (before 17.1): an online
+// record is in use by somebody, and who cannot be told.
+func (e *Engine) onlineRecord(ctx context.Context, gl GitLab, id rekey.RunnerID) ([]string, error) {
+	r, err := gl.Runner(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if r.Online != nil && *r.Online {
+		return []string{fmt.Sprintf("a manager that this GitLab does not name (record online, last contact %s)", r.ContactedAt.UTC().Format(time.RFC3339))}, nil
+	}
+	return nil, nil
+}
+
+// create makes the record, wearing only the marker tag and taking no untagged
+// jobs, so that no production job reaches it before it is proved.
+func (e *Engine) create(ctx context.Context, op *operation) (any, string, error) {
+	gl, err := e.client(op)
+	if err != nil {
+		return nil, "", err
+	}
+	if op.unknown(rekey.StepCreate) {
+		if !op.issued.Token.IsZero() {
+			return op.issuedFacts(), op.issuedText("created"), nil
+		}
+		if err := e.removeOrphans(ctx, gl, op, 0); err != nil {
+			return nil, "", err
+		}
+	}
+	if err := op.journal.Write(rekey.StepCreate, rekey.PhaseIntent, markerFacts{op.id.Marker()}, nil); err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	defer cancel()
+	issued, err := gl.CreateRunner(ctx, op.newRunner(), op.sealer(rekey.StepCreate))
+	if err != nil {
+		return nil, "", err
+	}
+	op.issued = e.stamped(issued)
+	return op.issuedFacts(), op.issuedText("created"), nil
+}
+
+type markerFacts struct {
+	Marker string `json:"marker"`
+}
+
+// removeOrphans deletes the records that wear this operation's marker, but for
+// keep: their tokens were never received, so nobody can use them.
+func (e *Engine) removeOrphans(ctx context.Context, gl GitLab, op *operation, keep rekey.RunnerID) error {
+	found, err := gl.FindByTag(ctx, op.id.Marker())
+	if err != nil {
+		return errStop{
+			reason: fmt.Sprintf("whether a record was created is unknown, and the user token may not look: %v", err),
+			next: fmt.Sprintf("look for a runner with the tag %s in GitLab and delete it, or run `rekey fix` with a token that has read_api and manage_runner, or api",
+				op.id.Marker()),
+		}
+	}
+	for _, r := range found {
+		if r.ID == keep {
+			continue
+		}
+		if err := gl.DeleteRunner(ctx, r.ID); err != nil && rekey.KindOf(err) != rekey.KindNotFound {
+			return err
+		}
+		e.tell(op, rekey.StepCreate, fmt.Sprintf("deleted runner %d: its token was lost with an answer", r.ID), nil)
+	}
+	return nil
+}
+
+// reset gives an existing record a new token. A reset whose answer was lost is
+// not repeated: the record is replaced by a new one.
+func (e *Engine) reset(ctx context.Context, op *operation) (any, string, error) {
+	gl, err := e.client(op)
+	if err != nil {
+		return nil, "", err
+	}
+	if op.unknown(rekey.StepReset) {
+		if !op.issued.Token.IsZero() {
+			return op.issuedFacts(), op.issuedText("reset"), nil
+		}
+		return nil, "", e.replaceRecord(op)
+	}
+	if err := op.journal.Write(rekey.StepReset, rekey.PhaseIntent, nil, nil); err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	defer cancel()
+	issued, err := gl.ResetRunner(ctx, op.target.RunnerID, op.sealer(rekey.StepReset))
+	if err != nil {
+		return nil, "", err
+	}
+	issued.ID = op.target.RunnerID
+	op.issued = e.stamped(issued)
+	return op.issuedFacts(), op.issuedText("reset"), nil
+}
+
+func (e *Engine) replaceRecord(op *operation) error {
+	if err := op.journal.Write(rekey.StepReset, rekey.PhaseNote, "answer lost: replace the record", nil); err != nil {
+		return err
+	}
+	op.replaced = true
+	e.tell(op, rekey.StepReset, "the answer to the reset was lost; the record is replaced by a new one instead of being reset again", nil)
+	return errReplaced
+}
+
+// retire deletes the record that a replacement made superfluous, unless somebody
+// uses it after all.
+func (e *Engine) retire(ctx context.Context, op *operation) (any, string, error) {
+	gl, err := e.client(op)
+	if err != nil {
+		return nil, "", err
+	}
+	others, err := e.otherManagers(ctx, gl, op)
+	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
+		return nil, "", err
+	}
+	if len(others) > 0 {
+		return nil, "", rekey.Errorf(rekey.KindConflict, "runner %d, which was replaced, is in use by %s", op.target.RunnerID, strings.Join(others, ", ")).
+			WithHint("move those hosts to another record, then run `rekey fix` again: it deletes runner %d", op.target.RunnerID)
+	}
+	if err := gl.DeleteRunner(ctx, op.target.RunnerID); err != nil && rekey.KindOf(err) != rekey.KindNotFound {
+		return nil, "", err
+	}
+	return nil, fmt.Sprintf("deleted runner %d, which the new record replaces", op.target.RunnerID), nil
+}
+
+// sealGiven seals a token that did not come from GitLab: one that a colleague
+// made, or the file's own freed of what surrounds it.
+func (e *Engine) sealGiven(_ context.Context, op *operation) (any, string, error) {
+	if !op.issued.Token.IsZero() {
+		return op.issuedFacts(), "the token is sealed", nil
+	}
+	token := e.Given
+	if op.target.Remedy == rekey.RemedyRewrite {
+		section, err := e.section(op)
+		if err != nil {
+			return nil, "", err
+		}
+		token, _ = section.Token.Cleaned()
+	}
+	if !token.Lexical().Sendable {
+		return nil, "", errFinal{rekey.Errorf(rekey.KindInvalid, "no usable token is at hand: %s", token).
+			WithHint("give a glrt- token with --token-file FILE or on standard input with --token-file -")}
+	}
+	if err := op.journal.Write(rekey.StepSeal, rekey.PhaseReceived, nil, []byte(token.Reveal())); err != nil {
+		return nil, "", err
+	}
+	op.issued = e.stamped(rekey.Issued{ID: op.target.RunnerID, Token: token})
+	return op.issuedFacts(), "the token is sealed", nil
+}
+
+func (op *operation) sealer(step rekey.StepKind) func([]byte) error {
+	return func(raw []byte) error { return op.journal.Write(step, rekey.PhaseReceived, nil, raw) }
+}
+
+func (e *Engine) stamped(i rekey.Issued) rekey.Issued {
+	if i.ObtainedAt.IsZero() {
+		i.ObtainedAt = e.Clock.Now()
+	}
+	return i
+}
+
+func (op *operation) issuedFacts() issuedFacts {
+	return issuedFacts{op.issued.ID, op.issued.Token.Fingerprint()}
+}
+
+func (op *operation) issuedText(verb string) string {
+	return fmt.Sprintf("runner %d %s, its token (%s) sealed", op.issued.ID, verb, op.issued.Token)
+}
+
+func (op *operation) newRunner() rekey.NewRunner {
+	a := op.target.Attributes
+	return rekey.NewRunner{Scope: a.Scope, Owner: a.Owner.ID, Description: a.Description,
+		Tags: []string{op.id.Marker()}, MaximumTimeout: a.MaximumTimeout, MaintenanceNote: a.MaintenanceNote}
+}

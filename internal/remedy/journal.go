@@ -1,0 +1,98 @@
+package remedy
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+
+	"filippo.io/age"
+
+	"rekey"
+	"rekey/internal/durable"
+)
+
+// Journal is the record of one operation: append-only, fsynced line by line,
+// secrets sealed. One process writes it at a time (Store.Lock).
+type Journal struct {
+	id      rekey.Operation
+	store   *Store
+	log     *durable.Log
+	records []rekey.Record
+}
+
+// Open opens an operation's journal, making an empty one for a new operation. A
+// line torn by a crash at the end is dropped: its act had not been acknowledged.
+func (s *Store) Open(id rekey.Operation) (*Journal, error) {
+	path := s.path(id)
+	lines, err := durable.ReadLog(path)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	j := &Journal{id: id, store: s}
+	for _, line := range lines {
+		var r rekey.Record
+		if err := json.Unmarshal(line, &r); err != nil {
+			return nil, rekey.Errorf(rekey.KindInternal, "journal %s, record %d: %w", id, len(j.records)+1, err)
+		}
+		j.records = append(j.records, r)
+	}
+	j.log, err = durable.OpenLog(path)
+	return j, err
+}
+
+func (s *Store) path(id rekey.Operation) string {
+	return filepath.Join(s.operations(), string(id)+journalSuffix)
+}
+
+// Close releases the file.
+func (j *Journal) Close() error { return j.log.Close() }
+
+// Records returns what was written so far; the caller does not change it.
+func (j *Journal) Records() []rekey.Record { return j.records }
+
+// Write appends one record and returns once it is on disk. secret, when not nil,
+// is sealed first; data must hold none.
+func (j *Journal) Write(step rekey.StepKind, phase rekey.Phase, data any, secret []byte) error {
+	return j.append(rekey.Record{Step: step, Phase: phase}, data, secret)
+}
+
+// Fail appends a failed outcome.
+func (j *Journal) Fail(step rekey.StepKind, reason error) error {
+	return j.append(rekey.Record{Step: step, Phase: rekey.PhaseOutcome, Failed: reason.Error()}, nil, nil)
+}
+
+func (j *Journal) append(r rekey.Record, data any, secret []byte) (err error) {
+	r.Seq, r.At = len(j.records)+1, j.store.clock.Now().UTC()
+	if data != nil {
+		if r.Data, err = json.Marshal(data); err != nil {
+			return err
+		}
+	}
+	if secret != nil {
+		if r.Sealed, err = j.store.seal(secret); err != nil {
+			return err
+		}
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	if err := j.log.Append(line); err != nil {
+		return rekey.Errorf(rekey.KindUnavailable, "the journal cannot be written: %w", err).
+			WithHint("make room in %s, then run `rekey fix` again: it resumes", j.store.dir)
+	}
+	j.records = append(j.records, r)
+	return nil
+}
+
+// unseal opens what a record sealed.
+func (j *Journal) unseal(r rekey.Record) ([]byte, error) {
+	plain, err := age.Decrypt(bytes.NewReader(r.Sealed), j.store.key)
+	if err != nil {
+		return nil, rekey.Errorf(rekey.KindDenied, "record %d of journal %s cannot be opened: %w", r.Seq, j.id, err).
+			WithHint("%s is not the key that sealed it", j.store.keyPath())
+	}
+	return io.ReadAll(plain)
+}

@@ -1,0 +1,164 @@
+package remedy
+
+import (
+	"encoding/json"
+	"slices"
+
+	"rekey"
+)
+
+// operation is the repair of one target: what its journal says so far. Everything
+// in it can be read back from the journal.
+type operation struct {
+	id      rekey.Operation
+	target  rekey.Target
+	journal *Journal
+
+	issued    rekey.Issued // the new token, once received and read
+	image     []byte       // config.toml before the edit
+	delivered *delivery
+	tagged    *tagging // the canary's tag was put on an existing record
+	replaced  bool     // the reset's answer was lost: a new record replaces the old
+	proof     rekey.Proof
+	ended     bool
+}
+
+// delivery is what the deliver step says in the journal. The digests are keyed
+// with nothing: they name file images, not tokens.
+type delivery struct {
+	Path      string            `json:"path"`
+	Before    string            `json:"before"`
+	After     string            `json:"after"`
+	How       string            `json:"how,omitempty"`
+	NewToken  rekey.Fingerprint `json:"new_token,omitempty"`
+	OldToken  rekey.Fingerprint `json:"old_token,omitempty"`
+	Installed bool              `json:"installed,omitempty"` // the file did not exist before
+}
+
+// tagging remembers the tags of an existing record while it wears the canary's.
+type tagging struct {
+	Tags []string `json:"tags"`
+}
+
+// issuedFacts is an Issued without its token, for the journal's plain part.
+type issuedFacts struct {
+	RunnerID rekey.RunnerID    `json:"runner_id"`
+	Token    rekey.Fingerprint `json:"token"`
+}
+
+// resultFacts is the end of an operation.
+type resultFacts struct {
+	Status   rekey.Status   `json:"status"`
+	RunnerID rekey.RunnerID `json:"runner_id"`
+	Proof    rekey.Proof    `json:"proof"`
+	Undone   bool           `json:"undone,omitempty"`
+}
+
+// replay reads an operation back from its journal.
+func (e *Engine) replay(j *Journal) (*operation, error) {
+	op := &operation{id: j.id, journal: j}
+	for _, r := range j.Records() {
+		if err := e.replayRecord(op, r); err != nil {
+			return nil, err
+		}
+	}
+	return op, nil
+}
+
+func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
+	switch {
+	case r.Step == rekey.StepBegin:
+		return json.Unmarshal(r.Data, &op.target)
+	case r.Step == rekey.StepEnd && r.Phase == rekey.PhaseOutcome:
+		var end resultFacts
+		op.ended = true
+		err := json.Unmarshal(r.Data, &end)
+		op.proof = end.Proof
+		return err
+	case r.Step == rekey.StepReset && r.Phase == rekey.PhaseNote:
+		op.replaced, op.issued = true, rekey.Issued{}
+		return nil
+	case r.Phase == rekey.PhaseReceived:
+		return e.replayReceived(op, r)
+	case r.Step == rekey.StepDeliver && r.Phase == rekey.PhaseIntent:
+		return replayDelivery(op, r)
+	case r.Step == rekey.StepProve && r.Phase == rekey.PhaseNote:
+		return json.Unmarshal(r.Data, &op.tagged)
+	case r.Step == rekey.StepProve && r.Phase == rekey.PhaseOutcome && r.Failed == "":
+		return json.Unmarshal(r.Data, &op.proof)
+	}
+	return nil
+}
+
+// replayReceived opens a sealed answer. One that cannot be parsed (the connection
+// broke in the middle) leaves the token unknown; resume decides.
+func (e *Engine) replayReceived(op *operation, r rekey.Record) error {
+	raw, err := op.journal.unseal(r)
+	if err != nil {
+		return err
+	}
+	if r.Step == rekey.StepSeal {
+		op.issued = rekey.Issued{ID: op.target.RunnerID, Token: rekey.NewToken(string(raw)), ObtainedAt: r.At}
+		return nil
+	}
+	issued, err := e.ParseIssued(raw)
+	if err != nil {
+		return nil //nolint:nilerr // unreadable: the step stays unknown
+	}
+	issued.ObtainedAt = r.At
+	if issued.ID == 0 {
+		issued.ID = op.target.RunnerID
+	}
+	op.issued = issued
+	return nil
+}
+
+func replayDelivery(op *operation, r rekey.Record) error {
+	image, err := op.journal.unseal(r)
+	if err != nil {
+		return err
+	}
+	op.image, op.delivered = image, &delivery{}
+	return json.Unmarshal(r.Data, op.delivered)
+}
+
+// steps returns what this operation does, in order.
+func (op *operation) steps() []rekey.StepKind {
+	if op.appendsGiven() {
+		return []rekey.StepKind{rekey.StepSeal, rekey.StepDeliver, rekey.StepReload, rekey.StepProve}
+	}
+	if !op.replaced {
+		return rekey.StepsOf(op.target.Remedy)
+	}
+	return append(append([]rekey.StepKind{rekey.StepCensus}, rekey.StepsOf(rekey.RemedyCreate)...), rekey.StepRetire)
+}
+
+// done reports whether the last record of a step is a good outcome.
+func (op *operation) done(step rekey.StepKind) bool {
+	last := op.last(step)
+	return last != nil && last.Phase == rekey.PhaseOutcome && last.Failed == ""
+}
+
+// unknown reports whether a step was begun and its end is not in the journal.
+func (op *operation) unknown(step rekey.StepKind) bool {
+	last := op.last(step)
+	return last != nil && (last.Phase == rekey.PhaseIntent || last.Phase == rekey.PhaseReceived)
+}
+
+func (op *operation) last(step rekey.StepKind) *rekey.Record {
+	records := op.journal.Records()
+	for i := range slices.Backward(records) {
+		if records[i].Step == step {
+			return &records[i]
+		}
+	}
+	return nil
+}
+
+// runnerID returns the record that the section refers to after the repair.
+func (op *operation) runnerID() rekey.RunnerID {
+	if op.issued.ID != 0 {
+		return op.issued.ID
+	}
+	return op.target.RunnerID
+}

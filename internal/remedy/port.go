@@ -1,0 +1,97 @@
+package remedy
+
+import (
+	"context"
+	"time"
+
+	"rekey"
+	"rekey/internal/diagnose"
+)
+
+// GitLab is the user token's side of one GitLab. Methods that issue a token hand
+// the raw answer to seal before they parse it, and fail when seal fails. They are
+// never retried.
+type GitLab interface {
+	CreateRunner(ctx context.Context, r rekey.NewRunner, seal func(raw []byte) error) (rekey.Issued, error)
+	ResetRunner(ctx context.Context, id rekey.RunnerID, seal func(raw []byte) error) (rekey.Issued, error)
+	Runner(ctx context.Context, id rekey.RunnerID) (rekey.Runner, error)
+	// Managers returns known == false where the server has no such list.
+	Managers(ctx context.Context, id rekey.RunnerID) (managers []rekey.Manager, known bool, err error)
+	FindByTag(ctx context.Context, tag string) ([]rekey.Runner, error)
+	UpdateRunner(ctx context.Context, id rekey.RunnerID, edit rekey.RunnerEdit) (rekey.Runner, error)
+	DeleteRunner(ctx context.Context, id rekey.RunnerID) error
+	AssignProject(ctx context.Context, project string, id rekey.RunnerID) error
+	Project(ctx context.Context, pathOrID string) (Project, error)
+	Group(ctx context.Context, pathOrID string) (rekey.Ref, error)
+	CreatePipeline(ctx context.Context, project int64, ref string, variables map[string]string) (Pipeline, error)
+	PipelineJobs(ctx context.Context, project, pipeline int64) ([]Job, error)
+	CancelPipeline(ctx context.Context, project, pipeline int64) error
+}
+
+// Project is what a canary needs to know of a project.
+type Project struct {
+	ID            int64
+	Path          string // with its namespaces
+	DefaultBranch string
+}
+
+// Pipeline is a pipeline that was created.
+type Pipeline struct {
+	ID     int64
+	WebURL string
+}
+
+// Job is one job of a pipeline.
+type Job struct {
+	ID            int64
+	Status        string // GitLab's word
+	RunnerID      rekey.RunnerID
+	SystemID      rekey.SystemID // "" where GitLab does not say (before 16.3)
+	WebURL        string
+	FailureReason string
+}
+
+// Host is the machine whose config is edited.
+type Host interface {
+	// Read returns the bytes of the config.
+	Read(path string) ([]byte, error)
+	// SystemID returns "" when there is none to read.
+	SystemID(path string) rekey.SystemID
+	// CheckWritable fails with a hint when the config could not be replaced.
+	CheckWritable(path string) error
+	// Replace exchanges the config's bytes; it fails with KindConflict when the
+	// file does not hold expect any more.
+	Replace(path string, expect, next []byte) (how string, err error)
+	// Create makes a config that does not exist yet.
+	Create(path string, data []byte) error
+	// Reload makes a running gitlab-runner load the config, and says how. It
+	// never restarts anything.
+	Reload(ctx context.Context, path string) (how string, err error)
+	// Lock keeps every other rekey away from the config.
+	Lock(path string) (unlock func(), err error)
+}
+
+// Question is one question about a runner token to the GitLab of its section.
+type Question struct {
+	Config   string // whose section it is
+	TLS      diagnose.TLSFiles
+	URL      string
+	Token    rekey.Token
+	SystemID rekey.SystemID
+	// Verify asks POST /runners/verify even where discovery exists, for the id
+	// and the expiry in its answer, as gitlab-runner register does.
+	Verify bool
+	// Touch permits a verify without a system id, which makes a "<legacy>"
+	// manager.
+	Touch bool
+}
+
+// Probe asks it; the token goes to the question's URL and nowhere else.
+type Probe func(ctx context.Context, q Question) rekey.Answer
+
+// Clock is the time and the way to wait for it.
+type Clock interface {
+	Now() time.Time
+	// Sleep returns ctx.Err() when ctx ends first.
+	Sleep(ctx context.Context, d time.Duration) error
+}

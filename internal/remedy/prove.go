@@ -1,0 +1,157 @@
+package remedy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rekey"
+	"rekey/internal/configtoml"
+	"rekey/internal/diagnose"
+)
+
+func orDefault(d, standard time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return standard
+}
+
+// prove gathers what speaks for the repair, strongest first: a canary job, the
+// manager's contact, the token's verification. It writes no verdict it has not
+// seen: the level of the Proof says how far it came, and Missing why no further.
+func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) {
+	delivered := e.Clock.Now()
+	proof := rekey.Proof{Level: rekey.ProofNone}
+	gl, _ := e.client(op)
+	if gl != nil {
+		e.canary(ctx, op, gl, &proof)
+		e.awaitManager(ctx, op, gl, &proof)
+	} else {
+		proof.Missing = "no user token: neither the manager nor a job could be looked at"
+	}
+	if err := e.verify(ctx, op, &proof); err != nil {
+		return nil, "", err
+	}
+	if err := e.lookAgain(ctx, op, delivered); err != nil {
+		return nil, "", err
+	}
+	op.proof = proof
+	return proof, proofText(op, proof), nil
+}
+
+func proofText(op *operation, p rekey.Proof) string {
+	if p.Level == rekey.ProofJob {
+		return fmt.Sprintf("a job ran on runner %d: %s", op.runnerID(), p.JobURL)
+	}
+	return fmt.Sprintf("%s, not proved by a job: %s", p.Level, p.Missing)
+}
+
+// raise records a level reached and what was seen.
+func raise(p *rekey.Proof, level rekey.ProofLevel, at time.Time, where, format string, args ...any) {
+	rank := map[rekey.ProofLevel]int{rekey.ProofVerified: 1, rekey.ProofOnline: 2, rekey.ProofJob: 3}
+	if rank[level] > rank[p.Level] {
+		p.Level = level
+	}
+	p.Evidence = append(p.Evidence, rekey.Evidence{Seen: fmt.Sprintf(format, args...), Where: where, At: at.UTC()})
+}
+
+// awaitManager waits for this host's manager to be seen on the record. Nothing
+// here has called verify yet, which would itself make the manager appear.
+func (e *Engine) awaitManager(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) {
+	if p.Level == rekey.ProofJob {
+		return
+	}
+	own := e.Host.SystemID(op.target.Config)
+	deadline := e.Clock.Now().Add(orDefault(e.Options.ProofWait, 30*time.Second))
+	for {
+		m, known, err := e.manager(ctx, gl, op.runnerID(), own)
+		switch {
+		case err != nil || !known || own == "":
+			return
+		case m != nil && op.fresh(m):
+			raise(p, rekey.ProofOnline, m.ContactedAt, "", "manager %s was seen on runner %d", own, op.runnerID())
+			return
+		}
+		if e.Clock.Now().After(deadline) || e.Clock.Sleep(ctx, time.Second) != nil {
+			p.Missing = fmt.Sprintf("no manager with system id %s was seen on runner %d: is gitlab-runner running? (%s)", own, op.runnerID(), p.Missing)
+			return
+		}
+	}
+}
+
+func (e *Engine) manager(ctx context.Context, gl GitLab, id rekey.RunnerID, own rekey.SystemID) (*rekey.Manager, bool, error) {
+	managers, known, err := gl.Managers(ctx, id)
+	for i := range managers {
+		if managers[i].SystemID == own {
+			return &managers[i], known, err
+		}
+	}
+	return nil, known, err
+}
+
+// fresh reports whether the manager's contact can only come from the new token:
+// on a record that was just created any contact does; on an older one GitLab
+// writes contact times up to 55 minutes late, so an old one proves nothing.
+func (op *operation) fresh(m *rekey.Manager) bool {
+	return !m.ContactedAt.IsZero() && m.ContactedAt.After(op.issued.ObtainedAt.Add(-time.Second))
+}
+
+// verify asks GitLab about the token now in force. A refusal shortly after the
+// token was issued may be a replica that lags: it is asked again for a while.
+func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) error {
+	section, err := e.section(op)
+	if err != nil {
+		return err
+	}
+	q := Question{Config: op.target.Config, TLS: tlsOf(section), URL: section.URL, Token: section.Token,
+		SystemID: e.Host.SystemID(op.target.Config)}
+	var a rekey.Answer
+	for range 5 {
+		if a = e.Probe(ctx, q); a.Kind != rekey.AnswerRefused {
+			break
+		}
+		if err := e.Clock.Sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	switch {
+	case a.Kind == rekey.AnswerRefused:
+		return errFinal{rekey.Errorf(rekey.KindDenied, "GitLab refuses the token that was delivered (%s)", a.Request).
+			WithHint("run `rekey doctor`; `rekey fix --undo` puts the config back as it was")}
+	case a.Kind == rekey.AnswerNotAsked && p.Level != rekey.ProofNone:
+		return nil
+	case a.Kind != rekey.AnswerAccepted:
+		return rekey.Errorf(rekey.KindUnavailable, "the token is delivered, but whether GitLab accepts it is unknown: %s", a.Message).
+			WithHint("run `rekey fix` again when that GitLab answers: it resumes with the proof")
+	}
+	raise(p, rekey.ProofVerified, a.At, a.Request, "GitLab accepts the token (%s)", section.Token)
+	return nil
+}
+
+// lookAgain reads the config once more some seconds after the edit: a
+// gitlab-runner that was rotating its token just then writes the whole file anew.
+func (e *Engine) lookAgain(ctx context.Context, op *operation, since time.Time) error {
+	if op.delivered == nil {
+		return nil
+	}
+	rest := orDefault(e.Options.Settling, 4*time.Second) - e.Clock.Now().Sub(since)
+	if rest > 0 {
+		if err := e.Clock.Sleep(ctx, rest); err != nil {
+			return err
+		}
+	}
+	section, err := e.section(op)
+	if err != nil {
+		return err
+	}
+	if !op.issued.Token.IsZero() && section.Token != op.issued.Token {
+		return rekey.Errorf(rekey.KindConflict, "somebody wrote %s after the new token was delivered, and it is gone from there", op.target.Config).
+			WithHint("find out what writes the file, then run `rekey fix`: it delivers the sealed token again")
+	}
+	return nil
+}
+
+func tlsOf(s configtoml.Section) diagnose.TLSFiles {
+	return diagnose.TLSFiles{CA: s.TLSCAFile, Cert: s.TLSCertFile, Key: s.TLSKeyFile}
+}

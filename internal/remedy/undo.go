@@ -1,0 +1,192 @@
+package remedy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rekey"
+	"rekey/internal/configtoml"
+)
+
+// Undone says what was put back for one operation.
+type Undone struct {
+	Operation rekey.Operation
+	Config    string
+	Text      string
+	Err       error
+}
+
+// Undo puts the configs back as they were before a run ("" is the last that
+// edited one), last edit first. A record that the run created is deleted once no
+// config refers to it; a token that was reset stays reset, and Undo says so.
+func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
+	ops, err := e.edits(run)
+	defer closeAll(ops)
+	if err != nil {
+		return nil, err
+	}
+	if len(ops) == 0 {
+		return nil, rekey.Errorf(rekey.KindNotFound, "there is no edit to undo in %s", e.Store.dir)
+	}
+	var done []Undone
+	for _, op := range slices.Backward(ops) {
+		text, err := e.undo(ctx, op)
+		done = append(done, Undone{op.id, op.target.Config, text, err})
+		if err == nil {
+			err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: rekey.StatusFailed, Undone: true}, nil)
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// edits returns the operations of a run that edited a config and were not undone,
+// in the order in which they were done.
+func (e *Engine) edits(run string) ([]*operation, error) {
+	ids, err := e.Store.List()
+	if err != nil {
+		return nil, err
+	}
+	var ops []*operation
+	for _, id := range slices.Backward(ids) {
+		if run != "" && runOf(id) != run {
+			continue
+		}
+		j, err := e.Store.Open(id)
+		if err != nil {
+			return ops, err
+		}
+		op, err := e.replay(j)
+		if err != nil || op.delivered == nil || op.undone() {
+			_ = j.Close()
+			if err != nil {
+				return ops, err
+			}
+			continue
+		}
+		run, ops = runOf(id), append(ops, op)
+	}
+	slices.SortFunc(ops, func(a, b *operation) int { return a.deliveredAt().Compare(b.deliveredAt()) })
+	return ops, nil
+}
+
+func runOf(id rekey.Operation) string {
+	run, _, _ := strings.Cut(string(id), "-")
+	return run
+}
+
+func (op *operation) deliveredAt() time.Time {
+	if r := op.last(rekey.StepDeliver); r != nil {
+		return r.At
+	}
+	return time.Time{}
+}
+
+func (op *operation) undone() bool {
+	last := op.last(rekey.StepEnd)
+	return last != nil && strings.Contains(string(last.Data), `"undone":true`)
+}
+
+func (e *Engine) undo(ctx context.Context, op *operation) (string, error) {
+	unlock, err := e.Host.Lock(op.target.Config)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	data, err := e.Host.Read(op.target.Config)
+	if err != nil {
+		return "", err
+	}
+	next, err := op.restored(data)
+	if err != nil {
+		return "", err
+	}
+	how, err := e.Host.Replace(op.target.Config, data, next)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("%s: section %q is as it was (%s)", op.target.Config, op.target.Name, how)
+	if reload, err := e.Host.Reload(ctx, op.target.Config); err == nil {
+		text += "; " + reload
+	}
+	return text + e.undoRecord(ctx, op), nil
+}
+
+// restored returns the sealed image where the file is still what the edit made
+// of it; where others wrote since, only the fields that the edit changed.
+func (op *operation) restored(data []byte) ([]byte, error) {
+	switch digest(data) {
+	case op.delivered.After, op.delivered.Before:
+		return op.image, nil
+	}
+	now, err := configtoml.Parse(data)
+	if err != nil {
+		return op.image, nil //nolint:nilerr // a torn in-place write: the image is whole
+	}
+	was, err := configtoml.Parse(op.image)
+	if err != nil {
+		return nil, err
+	}
+	return op.spliced(now, was)
+}
+
+func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
+	i, present, err := locate(now, op)
+	old, _, oerr := locate(was, &operation{target: op.target})
+	if err != nil || oerr != nil || !present {
+		return nil, rekey.Errorf(rekey.KindConflict, "%s was changed since, and the section no longer has what the repair put there", op.target.Config).
+			WithHint("compare it with `rekey doctor`; the image from before stays sealed in journal %s", op.id)
+	}
+	s := was.Sections()[old]
+	back, err := now.Edit(i, configtoml.Change{URL: &s.URL, ID: &s.ID, Token: &s.Token, ObtainedAt: &s.ObtainedAt, ExpiresAt: &s.ExpiresAt})
+	if err != nil {
+		return nil, err
+	}
+	return back.Bytes(), nil
+}
+
+// undoRecord deletes a record that this operation created: its only holder was
+// the config just restored.
+func (e *Engine) undoRecord(ctx context.Context, op *operation) string {
+	switch {
+	case op.done(rekey.StepReset):
+		return "; the token that GitLab replaced stays refused: a reset cannot be taken back"
+	case !op.created() || op.issued.ID == 0:
+		return ""
+	}
+	gl, err := e.client(op)
+	if err == nil {
+		err = gl.DeleteRunner(ctx, op.issued.ID)
+	}
+	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
+		return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err)
+	}
+	return fmt.Sprintf("; runner %d, made by the repair, was deleted", op.issued.ID)
+}
+
+// Prune removes the journals of operations that ended longer than keep ago, and
+// with them what is sealed in them. Open operations are kept.
+func (e *Engine) Prune(keep time.Duration) (removed int, err error) {
+	ids, err := e.Store.List()
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		ended, at, err := e.Store.ended(id)
+		if err != nil {
+			return removed, err
+		}
+		if ended && e.Clock.Now().Sub(at) > keep {
+			if err := e.Store.remove(id); err != nil {
+				return removed, err
+			}
+			removed++
+		}
+	}
+	return removed, nil
+}

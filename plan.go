@@ -1,0 +1,129 @@
+package rekey
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Remedy is the way one section is repaired.
+type Remedy string
+
+// The remedies.
+const (
+	RemedyCreate  Remedy = "create"  // a new record through the API, its token into the section
+	RemedyReset   Remedy = "reset"   // the existing record's token is reset by id
+	RemedyGiven   Remedy = "given"   // a token that somebody else made, from a file or standard input
+	RemedyRewrite Remedy = "rewrite" // the value is freed of what surrounds it
+	RemedyURL     Remedy = "url"     // the section's url is mended
+	RemedyAssign  Remedy = "assign"  // the record is assigned to the project it was meant for
+	RemedyAppend  Remedy = "append"  // register: a new record and a new section
+)
+
+// StepKind names one step of a target; journals refer to it.
+type StepKind string
+
+// The steps, in the order in which they run.
+const (
+	StepCensus  StepKind = "census"  // count the online managers that would lose their token
+	StepCreate  StepKind = "create"  // POST /user/runners, with the marker tag
+	StepReset   StepKind = "reset"   // POST /runners/:id/reset_authentication_token
+	StepSeal    StepKind = "seal"    // seal a token that was given
+	StepDeliver StepKind = "deliver" // edit config.toml
+	StepReload  StepKind = "reload"  // SIGHUP, or the newer mtime
+	StepAssign  StepKind = "assign"  // POST /projects/:id/runners
+	StepProve   StepKind = "prove"   // manager seen, token verifies, canary job
+	StepSettle  StepKind = "settle"  // the record gets its real tags and attributes
+	StepRetire  StepKind = "retire"  // delete the record that a replacement made superfluous
+	StepEnd     StepKind = "end"     // the operation is over; its outcome says how
+)
+
+// Step is one line of a plan.
+type Step struct {
+	Kind StepKind `json:"kind"`
+	Text string   `json:"text"` // for people: what will be done and where
+}
+
+// Attributes are what a record is given once its token is proved.
+type Attributes struct {
+	Scope           Scope         `json:"scope"`
+	Owner           Ref           `json:"owner,omitzero"` // group or project
+	Description     string        `json:"description,omitempty"`
+	Tags            []string      `json:"tags,omitempty"`
+	RunUntagged     bool          `json:"run_untagged"`
+	Locked          bool          `json:"locked,omitempty"`
+	Paused          bool          `json:"paused,omitempty"`
+	AccessLevel     string        `json:"access_level,omitempty"`
+	MaximumTimeout  time.Duration `json:"maximum_timeout,omitempty"`
+	MaintenanceNote string        `json:"maintenance_note,omitempty"`
+	Projects        []Ref         `json:"projects,omitempty"` // further assignments of a project runner
+	Source          string        `json:"source"`             // where they come from, for people
+}
+
+// Target is the repair of one section.
+type Target struct {
+	Config   string      `json:"config"` // path as given
+	Index    int         `json:"index"`
+	Name     string      `json:"name"`
+	URL      string      `json:"url"`              // of the section
+	GitLab   string      `json:"gitlab,omitempty"` // base URL the user token is for; "" without one
+	RunnerID RunnerID    `json:"runner_id,omitempty"`
+	Before   Fingerprint `json:"before"` // of the token in the file
+	Causes   []Cause     `json:"causes"`
+	Remedy   Remedy      `json:"remedy"`
+	NewURL   string      `json:"new_url,omitempty"`
+	// Attributes of the record to create; nil where none is created.
+	Attributes *Attributes `json:"attributes,omitempty"`
+	AssignTo   string      `json:"assign_to,omitempty"` // project path or id
+	Executor   string      `json:"executor,omitempty"`  // of a section to append
+	Image      string      `json:"image,omitempty"`     // of its docker executor
+	Steps      []Step      `json:"steps"`
+	Notes      []string    `json:"notes,omitempty"` // costs and limits the reader should know
+}
+
+// Left is a section that is left alone, and why.
+type Left struct {
+	Config string  `json:"config"`
+	Index  int     `json:"index"`
+	Name   string  `json:"name"`
+	Causes []Cause `json:"causes"`
+	Reason string  `json:"reason"`
+	Next   string  `json:"next,omitempty"` // what the reader can do
+}
+
+// Plan is what a fix would do, in order. It holds no token.
+type Plan struct {
+	Targets []Target `json:"targets"`
+	Left    []Left   `json:"left"`
+}
+
+// Digest names the plan: equal plans have equal digests, on every machine.
+func (p Plan) Digest() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic("rekey: a plan is plain data: " + err.Error())
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// StepBegin opens every journal: its data is the target.
+const StepBegin StepKind = "begin"
+
+// StepsOf returns the order of steps of a remedy.
+func StepsOf(r Remedy) []StepKind {
+	switch r {
+	case RemedyCreate, RemedyAppend:
+		return []StepKind{StepCreate, StepDeliver, StepReload, StepProve, StepSettle}
+	case RemedyReset:
+		return []StepKind{StepCensus, StepReset, StepDeliver, StepReload, StepProve, StepSettle}
+	case RemedyGiven, RemedyRewrite:
+		return []StepKind{StepSeal, StepDeliver, StepReload, StepProve}
+	case RemedyURL:
+		return []StepKind{StepDeliver, StepReload, StepProve}
+	case RemedyAssign:
+		return []StepKind{StepAssign, StepProve, StepSettle}
+	}
+	return nil
+}
