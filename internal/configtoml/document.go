@@ -2,6 +2,7 @@ package configtoml
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"time"
 
@@ -77,6 +78,12 @@ func (d *Document) Concurrent() int { return d.config.Concurrent }
 // CheckInterval returns the pause between polls in seconds: 0 or less means
 // gitlab-runner's default of 3.
 func (d *Document) CheckInterval() int { return d.config.CheckInterval }
+
+// Format writes what kind of thing d is, whatever the verb: its bytes hold
+// tokens.
+func (d *Document) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "config.toml with %d sections", d.Len())
+}
 
 func (d *Document) readSections() []Section {
 	sections := make([]Section, len(d.config.Runners))

@@ -3,6 +3,7 @@ package configtoml
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,18 @@ check_interval = 7
 	}
 	if s.Line != 4 || s.TokenLine != 5 {
 		t.Errorf("got lines %d and %d, want 4 and 5", s.Line, s.TokenLine)
+	}
+}
+
+func TestNothingPrintsAToken(t *testing.T) {
+	t.Parallel()
+	d := parse(t, shapes()["plain"])
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, value := range []any{d, d.Sections(), d.Sections()[0], added, Change{Token: &newToken}} {
+			if got := fmt.Sprintf(verb, value); strings.Contains(got, "CANARY") || strings.Contains(got, "43414e415259") {
+				t.Errorf("%s of %T shows a token: %s", verb, value, got)
+			}
+		}
 	}
 }
 
