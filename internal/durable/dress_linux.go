@@ -16,11 +16,11 @@ import (
 // attributes of the target. What cannot be given makes the target one that must
 // be written in place, which keeps them all.
 func (t *target) dress(f *os.File) error {
-	old, new := t.info.Sys().(*syscall.Stat_t), syscall.Stat_t{}
-	if err := syscall.Fstat(int(f.Fd()), &new); err != nil {
+	old, fresh := t.info.Sys().(*syscall.Stat_t), syscall.Stat_t{}
+	if err := syscall.Fstat(int(f.Fd()), &fresh); err != nil {
 		return err
 	}
-	if old.Uid != new.Uid || old.Gid != new.Gid {
+	if old.Uid != fresh.Uid || old.Gid != fresh.Gid {
 		if err := f.Chown(int(old.Uid), int(old.Gid)); err != nil {
 			return &onlyInPlace{"a new file could not have its owner and group"}
 		}

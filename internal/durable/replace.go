@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"rekey"
@@ -46,8 +47,8 @@ const AllowInPlace Option = 1
 // than expect, before or at the moment of the exchange, is KindConflict, and the
 // other writer's content is what path holds afterwards. By exchange a crash at
 // any moment leaves the old or the new file whole, and at most one copy that
-// CleanStale settles. On every error but the last resort's own, path holds what
-// it held.
+// CleanStale settles. On an error path holds what it held, but where the kind is
+// unavailable and the disk failed after the exchange: look before going on.
 func Replace(path string, expect, next []byte, opts ...Option) (Replaced, error) {
 	t, err := openTarget(path)
 	if err != nil {
@@ -59,7 +60,7 @@ func Replace(path string, expect, next []byte, opts ...Option) (Replaced, error)
 	var hindered *onlyInPlace
 	how, err := t.swap(expect, next)
 	if errors.As(err, &hindered) {
-		if !allows(opts, AllowInPlace) {
+		if !slices.Contains(opts, AllowInPlace) {
 			return Replaced{}, rekey.Errorf(rekey.KindDenied, "%s can only be written in place: %s", t.path, hindered.reason).
 				WithHint("writing in place is not atomic and needs the caller's permission")
 		}
@@ -75,15 +76,6 @@ func Replace(path string, expect, next []byte, opts ...Option) (Replaced, error)
 	return Replaced{Path: t.path, How: how, ModTime: info.ModTime()}, nil
 }
 
-func allows(opts []Option, want Option) bool {
-	for _, o := range opts {
-		if o == want {
-			return true
-		}
-	}
-	return false
-}
-
 // onlyInPlace says why a new file cannot take the target's place.
 type onlyInPlace struct{ reason string }
 
@@ -97,22 +89,22 @@ type target struct {
 }
 
 func openTarget(path string) (*target, error) {
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, failure("read", path, err)
 	}
-	real, err = filepath.Abs(real)
+	resolved, err = filepath.Abs(resolved)
 	if err != nil {
 		return nil, failure("read", path, err)
 	}
-	info, err := os.Lstat(real)
+	info, err := os.Lstat(resolved)
 	if err != nil {
-		return nil, failure("read", real, err)
+		return nil, failure("read", resolved, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, rekey.Errorf(rekey.KindInvalid, "%s is not a regular file", real)
+		return nil, rekey.Errorf(rekey.KindInvalid, "%s is not a regular file", resolved)
 	}
-	return &target{path: real, dir: filepath.Dir(real), info: info}, nil
+	return &target{path: resolved, dir: filepath.Dir(resolved), info: info}, nil
 }
 
 // holds fails with KindConflict when the content is not expect.
