@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -243,9 +244,12 @@ func TestListFollowsHeadersOnly(t *testing.T) {
 			}
 		},
 	} {
+		var mu sync.Mutex
 		var queries []string
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
 			queries = append(queries, r.URL.Path+"?"+r.URL.RawQuery)
+			mu.Unlock()
 			following := map[string]string{"": "2", "1": "2", "2": "3", "3": ""}[r.URL.Query().Get("page")]
 			next(w, r, following)
 			_, _ = io.WriteString(w, `[{"id":1,"runner_type":"group_type","online":true}]`)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,9 +71,9 @@ func TestUnreadableAnswersAreSealedAndUnknown(t *testing.T) {
 func TestTruncatedAnswerIsSealedAsFarAsItCame(t *testing.T) {
 	t.Parallel()
 	const part = `{"id":9171,"token":"glrt-CANARYnewnewnewnewn"`
-	var requests int
+	var requests atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		requests++
+		requests.Add(1)
 		w.Header().Set("Content-Length", "200")
 		w.WriteHeader(201)
 		_, _ = io.WriteString(w, part)
@@ -83,10 +84,10 @@ func TestTruncatedAnswerIsSealedAsFarAsItCame(t *testing.T) {
 		"reset":  func(c *Client, s Seal) error { _, err := c.ResetRunner(t.Context(), 7, s); return err },
 	} {
 		var sealed string
-		requests = 0
+		requests.Store(0)
 		err := act(testClient(t, srv.URL), func(raw []byte) error { sealed = string(raw); return nil })
-		if !OutcomeUnknown(err) || rekey.KindOf(err) != rekey.KindUnavailable || sealed != part || requests != 1 {
-			t.Errorf("%s: %v, sealed %q after %d requests, want unknown, %q, 1", name, err, sealed, requests, part)
+		if !OutcomeUnknown(err) || rekey.KindOf(err) != rekey.KindUnavailable || sealed != part || requests.Load() != 1 {
+			t.Errorf("%s: %v, sealed %q after %d requests, want unknown, %q, 1", name, err, sealed, requests.Load(), part)
 		}
 		sweep(t, err)
 	}
@@ -138,19 +139,19 @@ func TestFailuresOfCreate(t *testing.T) {
 
 func TestLostAnswerIsUnknownLostConnectionIsNot(t *testing.T) {
 	t.Parallel()
-	var requests int
+	var requests atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests++
+		requests.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		conn, _, _ := w.(http.Hijacker).Hijack()
 		_ = conn.Close()
 	}))
 	c := testClient(t, srv.URL)
-	if _, err := c.ResetRunner(t.Context(), 7, nil); !OutcomeUnknown(err) || requests != 1 {
-		t.Errorf("lost answer: %v after %d requests, want unknown after 1", err, requests)
+	if _, err := c.ResetRunner(t.Context(), 7, nil); !OutcomeUnknown(err) || requests.Load() != 1 {
+		t.Errorf("lost answer: %v after %d requests, want unknown after 1", err, requests.Load())
 	}
-	if err := c.DeleteRunner(t.Context(), 7); !OutcomeUnknown(err) || requests != 2 {
-		t.Errorf("lost answer through client-go: %v after %d requests, want unknown after 2", err, requests)
+	if err := c.DeleteRunner(t.Context(), 7); !OutcomeUnknown(err) || requests.Load() != 2 {
+		t.Errorf("lost answer through client-go: %v after %d requests, want unknown after 2", err, requests.Load())
 	}
 	srv.Close()
 	if _, err := c.ResetRunner(t.Context(), 7, nil); err == nil || OutcomeUnknown(err) {

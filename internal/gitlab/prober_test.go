@@ -135,6 +135,7 @@ func TestDiscoveryDecidesAlone(t *testing.T) {
 		{403, `{"Message":"403 Forbidden"}`, rekey.AnswerUnreachable},
 		{403, `{"error":"403 Forbidden"}`, rekey.AnswerUnexpected},
 		{403, `{"message":{"a":"403 Forbidden"}}`, rekey.AnswerUnexpected},
+		{403, `{"message":["403 Forbidden"]}`, rekey.AnswerUnexpected},
 		{403, `{"error":"insufficient_scope","message":"403 Forbidden"}`, rekey.AnswerUnexpected},
 		{403, `{"message":"403 Forbidden"`, rekey.AnswerUnreachable},
 		{403, `403 Forbidden`, rekey.AnswerUnreachable},
