@@ -1,0 +1,101 @@
+package lab
+
+import "net/http"
+
+var assignParams = takes(need("runner_id", integer))
+
+// postProjectRunner assigns a project runner to one more project.
+func postProjectRunner(c *call) (answer, error) {
+	p, err := c.needProject("id", levelMaintainer)
+	if err != nil {
+		return answer{}, err
+	}
+	id, _ := c.number("runner_id")
+	r, err := c.runnerByID(id)
+	if err != nil {
+		return answer{}, missing(err, lookupMiss())
+	}
+	if err := c.mayAssign(&r); err != nil {
+		return answer{}, err
+	}
+	there, err := c.exists("SELECT 1 FROM runner_projects WHERE runner_id = ? AND project_id = ?", r.ID, p.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	if there {
+		return answer{}, c.alreadyAssigned()
+	}
+	c.onCommit(func() { c.queue.changed(r.ID) })
+	if err := c.exec("INSERT INTO runner_projects (runner_id, project_id) VALUES (?, ?)", r.ID, p.ID); err != nil {
+		return answer{}, err
+	}
+	e, err := c.runnerEntity(r)
+	return answer{status: http.StatusCreated, body: e}, err
+}
+
+// mayAssign refuses group and locked runners to everybody, others to those who
+// may not change the runner.
+func (c *call) mayAssign(r *runner) error {
+	allowed, err := c.mayUpdate(r)
+	switch {
+	case err != nil:
+		return err
+	case r.Type == groupType:
+		return forbidden("Runner is a group runner")
+	case r.Type == instanceType:
+		return noAccess()
+	case r.Locked:
+		return forbidden("Runner is locked")
+	case !allowed:
+		return noAccess()
+	}
+	return nil
+}
+
+func (c *call) alreadyAssigned() error {
+	if c.Server.has(assignFlatError) {
+		return message(http.StatusBadRequest, "Validation failed: Runner has already been assigned")
+	}
+	return modelErrors("assign_to", "Validation failed: Runner projects is invalid")
+}
+
+// deleteProjectRunner takes a runner from a project, never from its owner project.
+func deleteProjectRunner(c *call) (answer, error) {
+	p, err := c.needProject("id", levelMaintainer)
+	if err != nil {
+		return answer{}, err
+	}
+	id, err := c.pathID("runner_id")
+	if err != nil {
+		return answer{}, err
+	}
+	r, err := row(c.tx, scanRunner, "SELECT "+runnerColumns+" FROM runners r WHERE r.id = (SELECT runner_id FROM runner_projects WHERE runner_id = ? AND project_id = ?)", id, p.ID)
+	if err != nil {
+		return answer{}, missing(err, notFound("Runner"))
+	}
+	owner, err := c.ownerProject(&r)
+	if err != nil {
+		return answer{}, err
+	}
+	switch {
+	case r.Locked && owner != p.ID:
+		return answer{}, forbidden("Runner is locked")
+	case owner == p.ID:
+		return answer{}, forbidden(c.ownerProjectText())
+	}
+	if err := c.preconditionFailed(r.UpdatedAt); err != nil {
+		return answer{}, err
+	}
+	c.onCommit(func() { c.queue.changed(r.ID) })
+	if err := c.exec("DELETE FROM runner_projects WHERE runner_id = ? AND project_id = ?", r.ID, p.ID); err != nil {
+		return answer{}, err
+	}
+	return noContent()
+}
+
+func (c *call) ownerProjectText() string {
+	if c.Server.has(unassignOwnerText) {
+		return "You cannot unassign a runner from the owner project. Delete the runner instead"
+	}
+	return "Only one project associated with the runner. Please remove the runner instead"
+}

@@ -1,0 +1,142 @@
+package lab
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"errors"
+
+	"rekey"
+)
+
+// found reads what the lab is, or founds a fresh one: version, profile,
+// settings, the administrator and the instance registration token.
+func (t *tx) found(o Options) error {
+	stored, err := t.meta("version")
+	if err != nil {
+		return err
+	}
+	if stored == "" {
+		err = t.foundFresh(o)
+	} else {
+		err = t.reopen(o, stored)
+	}
+	if err != nil {
+		return err
+	}
+	loaded, err := t.loadSettings()
+	if err != nil {
+		return err
+	}
+	t.cachedSettings.Store(loaded)
+	return t.ensureAdminToken()
+}
+
+func (t *tx) foundFresh(o Options) error {
+	if o.Version.IsZero() {
+		return rekey.Errorf(rekey.KindInvalid, "a new lab needs a version").WithHint("use --gitlab-version, for example 17.11")
+	}
+	t.version, t.profile = o.Version, o.Profile
+	if t.profile == "" {
+		t.profile = ProfileSelfManaged
+		if featureAt(comRegistrationOff, t.version) {
+			t.profile = ProfileCom
+		}
+	}
+	if t.comSwitchedOff() {
+		if err := t.storeSetting("allow_runner_registration_token", false); err != nil {
+			return err
+		}
+	}
+	if err := t.storeInstanceToken(newRegistrationToken()); err != nil {
+		return err
+	}
+	if err := t.setMeta("revision", hex.EncodeToString(randomBytes(6))[:11]); err != nil {
+		return err
+	}
+	if _, err := t.createUser(user{Username: "root", Name: "Administrator", Email: "admin@example.com", Admin: true}); err != nil {
+		return err
+	}
+	return t.storeIdentity()
+}
+
+func (t *tx) reopen(o Options, stored string) error {
+	version, err := rekey.ParseVersion(stored)
+	if err != nil {
+		return err
+	}
+	t.version = version
+	if t.profile, err = t.meta("profile"); err != nil {
+		return err
+	}
+	if !o.Version.IsZero() {
+		t.version = o.Version
+	}
+	if o.Profile != "" {
+		t.profile = o.Profile
+	}
+	return t.storeIdentity()
+}
+
+func (t *tx) storeIdentity() error {
+	return errors.Join(t.setMeta("version", t.version.String()), t.setMeta("profile", t.profile))
+}
+
+// comSwitchedOff reports whether new namespaces disallow registration tokens.
+func (s *Server) comSwitchedOff() bool { return s.profile == ProfileCom && s.has(comRegistrationOff) }
+
+// ensureAdminToken reads root's token back, or makes a new one where there is
+// none or the secrets were lost.
+func (t *tx) ensureAdminToken() error {
+	box, err := t.meta("admin_token_sealed")
+	if err != nil {
+		return err
+	}
+	if raw, err := hex.DecodeString(box); err == nil && box != "" {
+		if t.adminToken, err = t.secrets.opened(raw); err == nil {
+			return nil
+		}
+	}
+	t.adminToken = newAccessToken()
+	all := list{"api", "read_api", "sudo", "admin_mode"}
+	if _, err := t.createAccessToken(1, "lab administrator", all, "", t.adminToken); err != nil {
+		return err
+	}
+	return t.setMeta("admin_token_sealed", hex.EncodeToString(t.secrets.sealed(t.adminToken)))
+}
+
+// meta returns a stored word, "" for none.
+func (t *tx) meta(key string) (string, error) {
+	var value string
+	err := t.value(&value, "SELECT value FROM meta WHERE key = ?", key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, err
+}
+
+func (t *tx) setMeta(key, value string) error {
+	return t.exec("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value)
+}
+
+// storeInstanceToken seals the instance registration token: it can be read
+// again, and is looked up by opening it.
+func (t *tx) storeInstanceToken(token string) error {
+	return t.setMeta("registration_token_sealed", hex.EncodeToString(t.secrets.sealed(token)))
+}
+
+// instanceToken is "" where it cannot be decrypted any more.
+func (t *tx) instanceToken() (string, error) {
+	box, err := t.meta("registration_token_sealed")
+	if err != nil {
+		return "", err
+	}
+	raw, err := hex.DecodeString(box)
+	if err != nil {
+		return "", err
+	}
+	token, err := t.secrets.opened(raw)
+	if err != nil {
+		return "", nil //nolint:nilerr // lost secrets: GitLab goes on without the token
+	}
+	return token, nil
+}

@@ -1,0 +1,189 @@
+package lab
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// queueTTL is how long a last_update value answers from memory.
+const queueTTL = time.Hour
+
+// managerKey names a manager; an empty system id stands for the record itself.
+type managerKey struct {
+	runner   int64
+	systemID string
+}
+
+// queue answers idle polls from memory: per runner the value that the next poll
+// must echo, and per manager when it was seen and when that was written. A
+// change that may give a runner work forgets its value, so that the next poll
+// looks into the database.
+type queue struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	values map[string]*queueValue // by token digest
+	seenAt map[managerKey]sighting
+}
+
+type queueValue struct {
+	runner      int64
+	tags        list
+	runUntagged bool
+	value       string
+	since       time.Time
+	expires     time.Time // of the token; zero: never
+}
+
+type sighting struct{ seen, written time.Time }
+
+func newQueue(now func() time.Time) *queue {
+	return &queue{now: now, values: map[string]*queueValue{}, seenAt: map[managerKey]sighting{}}
+}
+
+// idle reports whether a poll with this value needs no database: the token is
+// known, nothing changed, and no contact is due to be written.
+func (q *queue) idle(digest []byte, systemID, lastUpdate string) bool {
+	now := q.now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	v, known := q.values[string(digest)]
+	if !known || v.value != lastUpdate || now.Sub(v.since) >= queueTTL || !v.expires.IsZero() && !now.Before(v.expires) {
+		return false
+	}
+	key := managerKey{v.runner, systemID}
+	s, met := q.seenAt[key]
+	if !met || due(key, s.written, now) {
+		return false
+	}
+	q.seenAt[key] = sighting{now, s.written}
+	q.seenAt[managerKey{v.runner, ""}] = sighting{seen: now}
+	return true
+}
+
+// value returns what the runner must echo, made anew where it was forgotten. It
+// is called inside the transaction that found no job: a job that commits later
+// forgets the value later.
+func (q *queue) value(digest []byte, r *runner) string {
+	now := q.now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	v, known := q.values[string(digest)]
+	if !known || now.Sub(v.since) >= queueTTL {
+		v = &queueValue{r.ID, r.Tags, r.RunUntagged, hex.EncodeToString(randomBytes(16)), now, r.TokenExpiresAt.Time}
+		q.values[string(digest)] = v
+	}
+	return v.value
+}
+
+// tick forgets the values of runners that a job with these tags may go to.
+func (q *queue) tick(tags []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for digest, v := range q.values {
+		if v.takes(tags) {
+			delete(q.values, digest)
+		}
+	}
+}
+
+func (v *queueValue) takes(tags []string) bool {
+	if len(tags) == 0 {
+		return v.runUntagged
+	}
+	return !slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(v.tags, tag) })
+}
+
+// tickAll forgets every value.
+func (q *queue) tickAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	clear(q.values)
+}
+
+// forgetRunner drops what is known of a record: its token, attributes or
+// managers changed. Contact times stay with the database.
+func (q *queue) forgetRunner(id int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for digest, v := range q.values {
+		if v.runner == id {
+			delete(q.values, digest)
+		}
+	}
+	for key := range q.seenAt {
+		if key.runner == id {
+			delete(q.seenAt, key)
+		}
+	}
+}
+
+// changed drops the value of an edited record and keeps its contacts.
+func (q *queue) changed(id int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for digest, v := range q.values {
+		if v.runner == id {
+			delete(q.values, digest)
+		}
+	}
+}
+
+// seen records a contact that was, or need not be, written.
+func (q *queue) seen(key managerKey, now, written time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.seenAt[key] = sighting{now, written}
+	q.seenAt[managerKey{key.runner, ""}] = sighting{seen: now}
+}
+
+// lastSeen is the later of the written contact and the one in memory: as GitLab,
+// which reads its cache first, the API shows contacts sooner than the table.
+func (q *queue) lastSeen(key managerKey, written stamp) stamp {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s := q.seenAt[key]; s.seen.After(written.Time) {
+		return at(s.seen)
+	}
+	return written
+}
+
+// idlePoll answers POST /jobs/request from memory when nothing changed since the
+// value that the runner echoes. Otherwise the body is put back and it reports
+// false.
+func (s *Server) idlePoll(w http.ResponseWriter, r *http.Request) bool {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failingReader{err}))
+		return false
+	}
+	var poll struct {
+		Token      string `json:"token"`
+		SystemID   string `json:"system_id"`
+		LastUpdate string `json:"last_update"`
+	}
+	if json.Unmarshal(body, &poll) != nil || poll.LastUpdate == "" {
+		return false
+	}
+	if poll.SystemID == "" {
+		poll.SystemID = legacySystemID
+	}
+	if !s.queue.idle(s.secrets.digest(domainRunner, poll.Token), poll.SystemID, poll.LastUpdate) {
+		return false
+	}
+	w.Header().Set("X-GitLab-Last-Update", poll.LastUpdate)
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// failingReader ends a body with the error that reading it gave.
+type failingReader struct{ err error }
+
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
