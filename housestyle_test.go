@@ -95,10 +95,11 @@ func exportedReceiver(decl *ast.FuncDecl) bool {
 // clockReaders may read the clock, each for a reason; everything else is given
 // one, so that a test decides what time it is.
 var clockReaders = map[string]string{
-	"cmd/rekey":     "the process's own start and end",
-	"internal/cli":  "hands the clock to app, and shows how long a command took",
-	"internal/app":  "the composition root gives the clock to what it builds",
-	"internal/demo": "tells the person who watches how long it took",
+	"cmd/rekey":            "the process's own start and end",
+	"internal/cli":         "hands the clock to app, and shows how long a command took",
+	"internal/app":         "the composition root gives the clock to what it builds",
+	"internal/lab/labtest": "gives the clock to the lab that it starts for a test",
+	"internal/demo":        "tells the person who watches how long it took",
 }
 
 func TestTheClockIsGiven(t *testing.T) {

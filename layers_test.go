@@ -45,7 +45,7 @@ var layers = map[string]layer{
 	"internal/lab":           {may: union(leaves, only("internal/lab/ciconfig"))},
 	"internal/lab/ciconfig":  {},
 	"internal/lab/simrunner": {may: leaves},
-	"internal/lab/labtest":   {may: union(leaves, only("internal/lab", "internal/lab/simrunner")), planned: true},
+	"internal/lab/labtest":   {may: union(leaves, only("internal/lab", "internal/lab/simrunner"))},
 
 	// The demonstration is told the truth it plants, which doctor must find by
 	// itself: it drives the binary and the lab from outside, as a person would.
