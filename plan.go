@@ -119,9 +119,9 @@ func StepsOf(r Remedy) []StepKind {
 	case RemedyReset:
 		return []StepKind{StepCensus, StepReset, StepDeliver, StepReload, StepProve, StepSettle}
 	case RemedyGiven, RemedyRewrite:
-		return []StepKind{StepSeal, StepDeliver, StepReload, StepProve}
+		return []StepKind{StepSeal, StepDeliver, StepReload, StepProve, StepSettle}
 	case RemedyURL:
-		return []StepKind{StepDeliver, StepReload, StepProve}
+		return []StepKind{StepDeliver, StepReload, StepProve, StepSettle}
 	case RemedyAssign:
 		return []StepKind{StepAssign, StepProve, StepSettle}
 	}

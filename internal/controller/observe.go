@@ -117,7 +117,7 @@ func parseProblem(path string, err error) string {
 func (o *Observer) section(path string, s configtoml.Section, id rekey.SystemID, problem string) diagnose.Section {
 	d := diagnose.Section{Config: path, Index: s.Index, Line: s.TokenLine, Name: s.Name, URL: s.URL, RunnerID: s.ID,
 		Token: s.Token, ObtainedAt: s.ObtainedAt, ExpiresAt: s.ExpiresAt, Executor: s.Executor,
-		TLS: diagnose.TLSFiles{CA: s.TLSCAFile, Cert: s.TLSCertFile, Key: s.TLSKeyFile},
+		TLS:      diagnose.TLSFiles{CA: s.TLSCAFile, Cert: s.TLSCertFile, Key: s.TLSKeyFile},
 		SystemID: id, SystemIDProblem: problem, Answer: rekey.Answer{Kind: rekey.AnswerNotAsked}, Record: diagnose.Record{Lookup: diagnose.LookupNone}}
 	if d.Line == 0 {
 		d.Line = s.Line

@@ -62,6 +62,22 @@ func (h Host) Create(path string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	if err := h.MakeDir(path); err != nil {
+		return err
+	}
+	if err := durable.WriteNew(path, data, 0o600); err != nil {
+		return err
+	}
+	return h.Own(path, owner)
+}
+
+// MakeDir makes the directory of a config that does not exist yet, mode 0700 and
+// the service user's.
+func (h Host) MakeDir(path string) error {
+	owner, err := h.OwnerOf(path)
+	if err != nil {
+		return err
+	}
 	missing := missingDirs(filepath.Dir(path))
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -71,10 +87,7 @@ func (h Host) Create(path string, data []byte) error {
 			return err
 		}
 	}
-	if err := durable.WriteNew(path, data, 0o600); err != nil {
-		return err
-	}
-	return h.Own(path, owner)
+	return nil
 }
 
 // missingDirs returns dir and those above it that do not exist.

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"rekey"
 )
 
 // Context says which process reads a config that lies where it lies.
@@ -50,6 +52,16 @@ func (h Host) StandardConfigs() []Candidate {
 		found = append(found, c)
 	}
 	return found
+}
+
+// DefaultConfig returns where gitlab-runner, run by this user, would keep a new
+// config: the first of the standard places, whether it exists or not.
+func (h Host) DefaultConfig() (string, error) {
+	places := h.places()
+	if len(places) == 0 {
+		return "", rekey.Errorf(rekey.KindNotFound, "this user has no standard place for a config").WithHint("name a file with --config")
+	}
+	return places[0].Path, nil
 }
 
 func contains(seen []os.FileInfo, info os.FileInfo) bool {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"os"
 	"path/filepath"
 
 	"filippo.io/age"
@@ -27,7 +26,7 @@ type Journal struct {
 func (s *Store) Open(id rekey.Operation) (*Journal, error) {
 	path := s.path(id)
 	lines, err := durable.ReadLog(path)
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
 		return nil, err
 	}
 	j := &Journal{id: id, store: s}

@@ -125,7 +125,7 @@ func replayDelivery(op *operation, r rekey.Record) error {
 // steps returns what this operation does, in order.
 func (op *operation) steps() []rekey.StepKind {
 	if op.appendsGiven() {
-		return []rekey.StepKind{rekey.StepSeal, rekey.StepDeliver, rekey.StepReload, rekey.StepProve}
+		return rekey.StepsOf(rekey.RemedyGiven)
 	}
 	if !op.replaced {
 		return rekey.StepsOf(op.target.Remedy)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"rekey"
 	"rekey/internal/diagnose"
@@ -129,6 +130,9 @@ func (p *Planner) target(ctx context.Context, s diagnose.Section, r diagnose.Sec
 	if p.userTokenFor(s) {
 		t.GitLab = p.server(s).URL
 	}
+	if c.newURL != "" && p.GitLab(c.newURL) != nil {
+		t.GitLab = c.newURL
+	}
 	if err := p.checkRights(t); err != nil {
 		return t, err
 	}
@@ -195,33 +199,48 @@ func (p *Planner) notes(t rekey.Target, s diagnose.Section, c choice) []string {
 	if t.Remedy == rekey.RemedyCreate && known && !lists {
 		notes = append(notes, "the user token may not list runners: should GitLab's answer be lost, the record can only be found by hand, by its tag rekey-…")
 	}
-	if t.Attributes != nil {
-		notes = append(notes, "attributes from "+t.Attributes.Source)
+	if t.Remedy == rekey.RemedyCreate {
+		notes = append(notes, fmt.Sprintf("the record gets %s, from %s", describeAttributes(t.Attributes), t.Attributes.Source))
 	}
-	if s.Token.IsZero() || t.Remedy == rekey.RemedyAssign || t.Remedy == rekey.RemedyURL || t.Remedy == rekey.RemedyRewrite {
-		return notes
+	return notes
+}
+
+func describeAttributes(a *rekey.Attributes) string {
+	text := "no tags"
+	if len(a.Tags) > 0 {
+		text = "the tags " + strings.Join(a.Tags, ", ")
 	}
-	return append(notes, "caches keyed by the old token start cold")
+	if a.RunUntagged {
+		text += " and untagged jobs"
+	}
+	return text
 }
 
 // describe writes a target's steps for people.
 func describe(t rekey.Target) []rekey.Step {
 	text := map[rekey.StepKind]string{
 		rekey.StepCensus:  fmt.Sprintf("check that no other online manager uses runner %d", t.RunnerID),
-		rekey.StepCreate:  "create a runner record" + at(t) + ", tagged with this operation's marker only",
-		rekey.StepReset:   fmt.Sprintf("reset the authentication token of runner %d", t.RunnerID),
-		rekey.StepSeal:    "seal the token in the journal",
-		rekey.StepDeliver: fmt.Sprintf("edit section %q of %s: %s", t.Name, t.Config, fields(t)),
-		rekey.StepReload:  "make the running gitlab-runner load it (SIGHUP, or the newer mtime)",
+		rekey.StepCreate:  "create a record" + at(t),
+		rekey.StepReset:   fmt.Sprintf("reset the token of runner %d", t.RunnerID),
+		rekey.StepSeal:    "seal the token",
+		rekey.StepDeliver: "edit " + fields(t),
+		rekey.StepReload:  "reload gitlab-runner (SIGHUP, or the newer mtime)",
 		rekey.StepAssign:  fmt.Sprintf("assign runner %d to %s", t.RunnerID, t.AssignTo),
-		rekey.StepProve:   "prove it: manager seen, token verified, canary job where one can run",
-		rekey.StepSettle:  "give the record its real tags and attributes",
+		rekey.StepProve:   "prove it",
+		rekey.StepSettle:  settling(t),
 	}
 	var steps []rekey.Step
 	for _, k := range rekey.StepsOf(t.Remedy) {
 		steps = append(steps, rekey.Step{Kind: k, Text: text[k]})
 	}
 	return steps
+}
+
+func settling(t rekey.Target) string {
+	if t.Remedy == rekey.RemedyCreate || t.Remedy == rekey.RemedyAppend {
+		return "give the record its real tags and attributes"
+	}
+	return "take the canary's tag off again"
 }
 
 func at(t rekey.Target) string {
@@ -234,9 +253,9 @@ func at(t rekey.Target) string {
 func fields(t rekey.Target) string {
 	switch t.Remedy {
 	case rekey.RemedyURL:
-		return "url becomes " + t.NewURL
+		return "url to " + t.NewURL
 	case rekey.RemedyRewrite:
 		return "token, freed of what surrounds it"
 	}
-	return "id, token, token_obtained_at, token_expires_at"
+	return "id, token and both dates"
 }

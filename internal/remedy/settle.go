@@ -14,7 +14,7 @@ import (
 func (e *Engine) settle(ctx context.Context, op *operation) (any, string, error) {
 	a := op.target.Attributes
 	if op.tagged == nil && (a == nil || !op.created()) {
-		return nil, "nothing to settle", nil
+		return nil, "", nil
 	}
 	gl, err := e.client(op)
 	if err != nil {

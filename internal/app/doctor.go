@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"rekey"
+	"rekey/internal/controller"
+	"rekey/internal/diagnose"
+	"rekey/internal/gitlab"
+	"rekey/internal/host"
+	"rekey/internal/remedy"
+)
+
+// DoctorInput is what doctor is asked.
+type DoctorInput struct {
+	Access                     Access
+	Configs                    []string // empty: CONFIG_FILE, else the standard locations
+	NoTouch, Touch             bool
+	ExpectScope, ExpectProject string
+	Job                        string // address of a stuck job, "" for none
+	Progress                   func(done, total int)
+}
+
+// DoctorOutput is what it answers. Report is the promise to programs; Warnings
+// and Notes are for people.
+type DoctorOutput struct {
+	Report   diagnose.Report
+	Warnings []string
+	Notes    []string
+}
+
+// Doctor collects facts and judges them. It changes nothing anywhere.
+func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) {
+	n, err := a.network(in.Access)
+	if err != nil {
+		return DoctorOutput{}, err
+	}
+	if in.Job != "" {
+		return a.stuckJob(ctx, n, in)
+	}
+	facts, err := a.observe(ctx, n, in)
+	if err != nil {
+		return DoctorOutput{}, err
+	}
+	out := DoctorOutput{Report: diagnose.Judge(facts)}
+	if n.client != nil && !slices.ContainsFunc(facts.Servers, func(s diagnose.Server) bool { return gitlab.SameGitLab(s.URL, n.base) }) && len(facts.Servers) > 0 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("the user token is for %s, and no section points there: it was not used (set GITLAB_HOST or --url)", n.base))
+	}
+	return out, nil
+}
+
+func (a *App) observe(ctx context.Context, n *network, in DoctorInput) (diagnose.Facts, error) {
+	expect, err := expectation(in)
+	if err != nil {
+		return diagnose.Facts{}, err
+	}
+	paths, err := a.configs(in.Configs)
+	if err != nil {
+		return diagnose.Facts{}, err
+	}
+	o := &controller.Observer{
+		Host: observedHost{host.Local(a.Now)}, Ask: n.ask, BaseURL: gitlab.BaseURL,
+		Fleet: func(base string) controller.Fleet {
+			if c := n.clientFor(base); c != nil {
+				return fleet{c}
+			}
+			return nil
+		},
+		Registration: func(ctx context.Context, base string) (*bool, rekey.Evidence) {
+			return n.prober.ProbeRegistration(ctx, base, n.options.CAFile)
+		},
+		Getenv: a.getenv, Now: a.Now, Patience: in.Access.Timeout,
+		NoTouch: in.NoTouch, Touch: in.Touch, Progress: in.Progress,
+	}
+	facts := o.Observe(ctx, paths, expect)
+	for _, c := range facts.Configs {
+		for _, s := range c.Sections {
+			a.scrub.Add(s.Token)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return facts, rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
+	}
+	return facts, nil
+}
+
+func expectation(in DoctorInput) (diagnose.Expectation, error) {
+	e := diagnose.Expectation{Project: in.ExpectProject}
+	if in.ExpectScope == "" {
+		return e, nil
+	}
+	var err error
+	e.Scope, err = rekey.ParseScope(in.ExpectScope)
+	return e, err
+}
+
+// configs returns the files to look at: those named, else CONFIG_FILE, else what
+// is there of the standard locations.
+func (a *App) configs(named []string) ([]string, error) {
+	if len(named) > 0 {
+		return named, nil
+	}
+	if path := a.env("CONFIG_FILE"); path != "" {
+		return []string{path}, nil
+	}
+	var paths []string
+	for _, c := range host.Local(a.Now).StandardConfigs() {
+		paths = append(paths, c.Path)
+	}
+	if len(paths) == 0 {
+		return nil, rekey.Errorf(rekey.KindNotFound, "no config.toml is in the standard locations").
+			WithHint("name one: `rekey doctor --config /path/to/config.toml`, or watch `rekey lab demo`")
+	}
+	return paths, nil
+}
+
+// ask is the remedy.Probe of a network.
+func (n *network) ask(ctx context.Context, q remedy.Question) rekey.Answer {
+	ca := q.TLS.CA
+	if ca == "" {
+		ca = defaultCA(q)
+	}
+	if ca == "" {
+		ca = n.options.CAFile
+	}
+	return n.prober.Probe(ctx, gitlab.ProbeRequest{URL: q.URL, Token: q.Token, SystemID: q.SystemID, PreferVerify: q.Verify,
+		AllowVerifyWithoutSystemID: q.Touch, TLSCAFile: ca, TLSCertFile: q.TLS.Cert, TLSKeyFile: q.TLS.Key})
+}
+
+// defaultCA is where gitlab-runner looks when a section names no CA file:
+// certs/HOST.crt beside the config.
+func defaultCA(q remedy.Question) string {
+	u, err := url.Parse(q.URL)
+	if err != nil || q.Config == "" {
+		return ""
+	}
+	path := filepath.Join(filepath.Dir(q.Config), "certs", u.Hostname()+".crt")
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return path
+}

@@ -1,0 +1,250 @@
+package app
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"rekey"
+	"rekey/internal/diagnose"
+	"rekey/internal/gitlab"
+	"rekey/internal/host"
+	"rekey/internal/remedy"
+)
+
+// Event is one line of what a fix tells while it works.
+type Event = remedy.Event
+
+// Undone is what was put back.
+type Undone = remedy.Undone
+
+// ProofInput says how a repair is proved.
+type ProofInput struct {
+	Canaries            []string
+	CanaryTimeout, Wait time.Duration
+}
+
+// RecordInput describes records to be made, where the old ones cannot be read.
+type RecordInput struct {
+	Scope          rekey.Scope
+	Group, Project string
+	Tags           []string
+	RunUntagged    *bool
+	Locked         *bool
+	AccessLevel    string
+	Description    string
+}
+
+// FixInput is what fix is asked.
+type FixInput struct {
+	DoctorInput
+	Record         RecordInput
+	Proof          ProofInput
+	State          StateInput
+	Sections       []string
+	TokenFile      string // "-" is Stdin
+	SeparateRecord bool
+	Stdin          io.Reader
+	Report         func(Event)
+}
+
+// Fix is one repair under way: it holds the lock of the state directory.
+type Fix struct {
+	app    *App
+	in     FixInput
+	net    *network
+	engine *remedy.Engine
+	host   repairedHost
+	given  rekey.Token
+	unlock func()
+}
+
+// Fix opens the state directory and takes its lock. The caller closes the Fix.
+func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
+	n, err := a.network(in.Access)
+	if err != nil {
+		return nil, err
+	}
+	given, err := a.givenToken(in.TokenFile, in.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	engine, unlock, err := a.engine(n, in.State, in.Proof, in.Report)
+	if err != nil {
+		return nil, err
+	}
+	engine.Given = given
+	return &Fix{app: a, in: in, net: n, engine: engine, host: repairedHost{host.Local(a.Now)}, given: given, unlock: unlock}, nil
+}
+
+// Close gives the lock back.
+func (f *Fix) Close() { f.unlock() }
+
+// engine builds the remedy engine on this host and network, holding the lock of
+// the state directory.
+func (a *App) engine(n *network, state StateInput, proof ProofInput, report func(Event)) (*remedy.Engine, func(), error) {
+	dir, err := a.stateDir(state)
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := remedy.OpenStore(dir, wallClock{})
+	if err != nil {
+		return nil, nil, err
+	}
+	unlock, err := store.Lock()
+	if err != nil {
+		return nil, nil, err
+	}
+	e := &remedy.Engine{
+		Store: store, Host: repairedHost{host.Local(a.Now)}, Clock: wallClock{}, Probe: n.ask, Report: report,
+		ParseIssued: gitlab.ParseIssued, OutcomeUnknown: gitlab.OutcomeUnknown, GitLab: n.records,
+		Options: remedy.Options{Canaries: proof.Canaries, CanaryTimeout: proof.CanaryTimeout, ProofWait: proof.Wait},
+	}
+	if state.Keep > 0 {
+		if _, err := e.Prune(state.Keep); err != nil {
+			unlock()
+			return nil, nil, err
+		}
+	}
+	return e, unlock, nil
+}
+
+func (n *network) records(base string) remedy.GitLab {
+	if c := n.clientFor(base); c != nil {
+		return records{c}
+	}
+	return nil
+}
+
+// givenToken reads the token that a colleague made: one line.
+func (a *App) givenToken(file string, stdin io.Reader) (rekey.Token, error) {
+	if file == "" {
+		return rekey.Token{}, nil
+	}
+	var data []byte
+	var err error
+	if file == "-" {
+		data, err = io.ReadAll(io.LimitReader(stdin, 1<<16))
+	} else {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return rekey.Token{}, rekey.Errorf(rekey.KindInvalid, "the token's file cannot be read: %w", err)
+	}
+	token := rekey.NewToken(strings.TrimSpace(string(data)))
+	a.scrub.Add(token)
+	lex := token.Lexical()
+	if !lex.Sendable {
+		return token, rekey.Errorf(rekey.KindInvalid, "what %s holds is no runner authentication token: %s", file, problems(lex)).
+			WithHint("it should be one line that begins with glrt-, as the New runner page shows it once")
+	}
+	return token, nil
+}
+
+func problems(lex rekey.Lexical) string {
+	var texts []string
+	for _, p := range lex.Problems {
+		texts = append(texts, p.Text)
+	}
+	if len(texts) == 0 {
+		return string(lex.Kind)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unfinished returns the targets that an earlier fix left open.
+func (f *Fix) Unfinished() ([]rekey.Target, error) { return f.engine.Unfinished() }
+
+// Resume finishes them.
+func (f *Fix) Resume(ctx context.Context) ([]rekey.Result, error) { return f.engine.Resume(ctx) }
+
+// Apply carries out a plan.
+func (f *Fix) Apply(ctx context.Context, plan rekey.Plan) ([]rekey.Result, error) {
+	return f.engine.Apply(ctx, plan)
+}
+
+// Undo puts configs back; run is "" for the last.
+func (f *Fix) Undo(ctx context.Context, run string) ([]Undone, error) {
+	return f.engine.Undo(ctx, run)
+}
+
+// Plan observes, judges and plans. Whether the configs can be written is looked
+// at first: where none can, GitLab is asked nothing.
+func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
+	paths, err := f.app.configs(f.in.Configs)
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	if err := f.someWritable(paths); err != nil {
+		return rekey.Plan{}, err
+	}
+	facts, err := f.app.observe(ctx, f.net, f.in.DoctorInput)
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	if err := firstUnreadable(facts); err != nil {
+		return rekey.Plan{}, err
+	}
+	in := f.in.Record
+	p := &remedy.Planner{
+		Facts: facts, Report: diagnose.Judge(facts), Host: f.host, Probe: f.net.ask, GitLab: f.net.records,
+		SameGitLab: gitlab.SameGitLab, Generated: f.generated, Rights: f.rights(ctx),
+		Flags: remedy.Flags{Scope: in.Scope, Group: in.Group, Project: in.Project, Description: in.Description, Tags: in.Tags,
+			RunUntagged: in.RunUntagged, Locked: in.Locked, AccessLevel: in.AccessLevel, Sections: f.in.Sections,
+			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
+	}
+	return p.Plan(ctx)
+}
+
+// someWritable fails when no config could be changed.
+func (f *Fix) someWritable(paths []string) error {
+	var first error
+	for _, path := range paths {
+		err := f.host.CheckWritable(path)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// firstUnreadable stops a fix on a broken file: nothing is repaired beside a
+// config that nobody can load.
+func firstUnreadable(facts diagnose.Facts) error {
+	for _, c := range facts.Configs {
+		if c.Err != "" {
+			return rekey.Errorf(rekey.KindInvalid, "%s", c.Err).WithHint("mend the file first, or leave it out: --config FILE names the others; nothing was changed")
+		}
+	}
+	return nil
+}
+
+func (f *Fix) generated(path string) string {
+	file, err := f.host.Host.Read(path)
+	if err != nil {
+		return ""
+	}
+	return file.Generated
+}
+
+// rights asks GitLab once which scopes the user token has.
+func (f *Fix) rights(ctx context.Context) func(base string) ([]string, bool) {
+	var scopes []string
+	known := false
+	if f.net.client != nil {
+		if u, err := f.net.client.WhoAmI(ctx); err == nil && u.Scopes != nil {
+			scopes, known = u.Scopes, true
+		}
+	}
+	return func(base string) ([]string, bool) {
+		if f.net.clientFor(base) == nil {
+			return nil, false
+		}
+		return scopes, known
+	}
+}

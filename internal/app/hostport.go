@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"rekey"
+	"rekey/internal/durable"
+	"rekey/internal/host"
+)
+
+// observedHost is controller.Host on this machine.
+type observedHost struct{ host.Host }
+
+// Read returns a config's bytes.
+func (h observedHost) Read(path string) ([]byte, error) {
+	f, err := h.Host.Read(path)
+	return f.Data, err
+}
+
+// repairedHost is remedy.Host on this machine.
+type repairedHost struct{ host.Host }
+
+// Read returns a config's bytes; an empty config is one without sections.
+func (h repairedHost) Read(path string) ([]byte, error) {
+	f, err := h.Host.Read(path)
+	if errors.Is(err, host.ErrEmpty) {
+		err = nil
+	}
+	return f.Data, err
+}
+
+// SystemID drops why there is none.
+func (h repairedHost) SystemID(path string) rekey.SystemID {
+	id, _ := h.Host.SystemID(path)
+	return id
+}
+
+// CheckWritable fails where durable.Replace could not change the file.
+func (repairedHost) CheckWritable(path string) error {
+	_, err := durable.CheckWritable(path)
+	return err
+}
+
+// Replace exchanges the file, or writes in place where nothing else can be had:
+// the engine has sealed the old image before.
+func (repairedHost) Replace(path string, expect, next []byte) (string, error) {
+	r, err := durable.Replace(path, expect, next, durable.AllowInPlace)
+	return string(r.How), err
+}
+
+// Reload signals the gitlab-runner that uses the config. A signal that may not
+// be sent is no failure: the newer mtime works without it.
+func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
+	how, err := h.ReloadConfig(ctx, path)
+	if err != nil && ctx.Err() == nil {
+		return err.Error() + ": " + rekey.HintOf(err), nil
+	}
+	return how, err
+}
+
+// Lock locks the config's directory and settles what a killed edit left there.
+func (repairedHost) Lock(path string) (func(), error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		real = path
+	}
+	dir := filepath.Dir(real)
+	unlock, err := durable.LockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := durable.CleanStale(dir); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// wallClock is remedy.Clock.
+type wallClock struct{}
+
+// Now returns the time.
+func (wallClock) Now() time.Time { return time.Now() }
+
+// Sleep waits, or returns ctx's error when it ends first.
+func (wallClock) Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

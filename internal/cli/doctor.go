@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"rekey"
+	"rekey/internal/app"
+	"rekey/internal/diagnose"
+)
+
+func (c *command) doctor() *cobra.Command {
+	var in app.DoctorInput
+	output, failOn := "table", "error"
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say which runner tokens match their GitLab, and why the others do not",
+		Long: `doctor reads config.toml, asks each section's GitLab about its token in a way
+that changes nothing there, and names the cause of every mismatch with what it
+saw. It knows three answers: valid, invalid and unknown.
+
+With a user token (GITLAB_TOKEN, scope read_api or manage_runner) it can tell a
+deleted record from a rotated token, and see scope, managers and versions.`,
+		Example: `  rekey doctor                                   # the standard locations
+  rekey doctor --config /srv/runner/config.toml  # this file
+  GITLAB_HOST=https://gitlab.example.com GITLAB_TOKEN=… rekey doctor
+  rekey doctor --expect-project acme/web -o json | jq .summary
+  rekey doctor --job https://gitlab.example.com/acme/web/-/jobs/4711`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			threshold, err := rekey.ParseSeverity(failOn)
+			if err != nil {
+				return err
+			}
+			if output != "table" && output != "json" {
+				return usageError{fmt.Errorf("-o %s is not known: use table or json", output)}
+			}
+			progress := c.progress("checked")
+			in.Progress = progress.update
+			out, err := c.app.Doctor(cmd.Context(), in)
+			progress.clear()
+			if err != nil {
+				return err
+			}
+			for _, w := range out.Warnings {
+				fmt.Fprintf(c.Err, "rekey: %s\n", w)
+			}
+			return c.showDoctor(out, output, threshold)
+		},
+	}
+	probeFlags(cmd, &in)
+	accessFlags(cmd, &in.Access)
+	cmd.Flags().StringVarP(&output, "output", "o", output, "table, or json for programs (docs/json.md)")
+	cmd.Flags().StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
+	cmd.Flags().StringVar(&in.Job, "job", "", "start from a stuck job, by its address in GitLab")
+	return cmd
+}
+
+func (c *command) showDoctor(out app.DoctorOutput, output string, threshold rekey.Severity) error {
+	if output == "json" {
+		if err := c.json(out.Report); err != nil {
+			return err
+		}
+	} else {
+		c.doctorTable(out)
+	}
+	return doctorExit(out.Report, threshold)
+}
+
+// json writes one document. It passes through no scrubber that could cut it:
+// reports hold no token.
+func (c *command) json(v any) error {
+	enc := json.NewEncoder(c.Out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// doctorExit: 1 when no config could be read, 3 when one could not or a finding
+// is grave enough.
+func doctorExit(r diagnose.Report, threshold rekey.Severity) error {
+	unreadable := 0
+	for _, c := range r.Configs {
+		if c.Error != "" {
+			unreadable++
+		}
+	}
+	switch {
+	case unreadable > 0 && unreadable == len(r.Configs):
+		return exitError(exitFailed)
+	case unreadable > 0:
+		return exitError(exitFindings)
+	}
+	for _, s := range r.Sections {
+		for _, f := range s.Findings {
+			if f.Severity.AtLeast(threshold) {
+				return exitError(exitFindings)
+			}
+		}
+	}
+	return nil
+}

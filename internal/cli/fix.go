@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rekey"
+	"rekey/internal/app"
+)
+
+type fixFlags struct {
+	dryRun, yes, undo bool
+	plan, run, output string
+}
+
+func (c *command) fix() *cobra.Command {
+	var in app.FixInput
+	var f fixFlags
+	var record recordFlags
+	cmd := &cobra.Command{
+		Use:   "fix",
+		Short: "Repair what doctor found: plan, confirm, apply, prove",
+		Long: `fix makes a plan from doctor's findings, shows it with its digest, and applies
+it once you agree. Every step is journalled before and after; a token is sealed
+before anything else happens to it; config.toml keeps every other byte. An
+interrupted fix is resumed by the next one. "fixed" is said only of a runner on
+which a job ran (--canary-project, docs/guides/canary.md).
+
+A user token (GITLAB_TOKEN) needs create_runner and manage_runner, or api; api
+too for --canary-project and for assignments. Without one, give a glrt- token
+that a colleague made: --token-file FILE, or - for standard input.`,
+		Example: `  rekey fix --dry-run
+  rekey fix --canary-project infra/canary
+  rekey fix --yes --plan 3f9a61c20b7d4e18            # only exactly this plan
+  rekey fix --section deploy --project acme/web --tag-list deploy,linux
+  rekey fix --section deploy --token-file ./token
+  rekey fix --undo`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := record.into(cmd, &in.Record); err != nil {
+				return err
+			}
+			return c.runFix(cmd.Context(), in, f)
+		},
+	}
+	s := cmd.Flags()
+	s.BoolVar(&f.dryRun, "dry-run", false, "show the plan and stop; changes nothing anywhere")
+	s.BoolVarP(&f.yes, "yes", "y", false, "apply without asking")
+	s.StringVar(&f.plan, "plan", "", "apply only if the plan has this digest")
+	s.BoolVar(&f.undo, "undo", false, "put the configs back as they were before the last run")
+	s.StringVar(&f.run, "run", "", "with --undo: the run to undo, instead of the last")
+	s.StringVarP(&f.output, "output", "o", "text", "text, or json for programs")
+	s.StringArrayVar(&in.Sections, "section", nil, "repair only the section of this name or index; repeatable")
+	s.StringVar(&in.TokenFile, "token-file", "", "file with a glrt- token that a colleague made; - is standard input")
+	s.BoolVar(&in.SeparateRecord, "separate-record", false, "make a new record where a reset would lock other hosts out")
+	probeFlags(cmd, &in.DoctorInput)
+	accessFlags(cmd, &in.Access)
+	record.define(cmd, &in.Record)
+	proofFlags(cmd, &in.Proof)
+	stateFlags(cmd, &in.State)
+	return cmd
+}
+
+func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error {
+	if f.output != "text" && f.output != "json" {
+		return usageError{fmt.Errorf("-o %s is not known: use text or json", f.output)}
+	}
+	in.Report = c.conversation()
+	in.Stdin = c.In
+	progress := c.progress("checked")
+	in.Progress = progress.update
+	fix, err := c.app.Fix(ctx, in)
+	if err != nil {
+		return err
+	}
+	defer fix.Close()
+	if f.undo {
+		return c.undo(ctx, fix, f.run)
+	}
+	resumed, err := c.resume(ctx, fix, f)
+	if err != nil {
+		return err
+	}
+	plan, err := fix.Plan(ctx)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	return c.applyPlan(ctx, fix, plan, resumed, f)
+}
+
+// resume finishes what an earlier run left open before anything new is planned.
+func (c *command) resume(ctx context.Context, fix *app.Fix, f fixFlags) ([]rekey.Result, error) {
+	open, err := fix.Unfinished()
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	fmt.Fprintf(c.Err, "An earlier fix was interrupted: %s open.\n", plural(len(open), "repair is", "repairs are"))
+	for _, t := range open {
+		fmt.Fprintf(c.Err, "  %s section %q (%s)\n", t.Config, t.Name, t.Remedy)
+	}
+	if f.dryRun {
+		fmt.Fprintln(c.Err, "Run `rekey fix` without --dry-run to finish them.")
+		return nil, nil
+	}
+	if !f.yes && !c.confirm("Finish them now?") {
+		return nil, rekey.Errorf(rekey.KindConflict, "an earlier fix is unfinished, and nothing new is begun before it").WithHint("run `rekey fix` and agree, or `rekey fix --undo`")
+	}
+	return fix.Resume(ctx)
+}
+
+func (c *command) applyPlan(ctx context.Context, fix *app.Fix, plan rekey.Plan, resumed []rekey.Result, f fixFlags) error {
+	text := f.output == "text"
+	if text {
+		c.planText(plan)
+	}
+	switch {
+	case f.plan != "" && f.plan != plan.Digest():
+		return rekey.Errorf(rekey.KindConflict, "the plan's digest is %s, not %s: the world has moved", plan.Digest(), f.plan).
+			WithHint("read the new plan, then give its digest")
+	case f.dryRun:
+		return c.fixed(fixReport{Plan: &plan, Digest: plan.Digest()}, f)
+	case len(plan.Targets) == 0:
+		return c.fixed(fixReport{Plan: &plan, Digest: plan.Digest(), Results: resumed}, f)
+	}
+	if !f.yes && !c.confirm(fmt.Sprintf("Apply plan %s?", plan.Digest())) {
+		return rekey.Errorf(rekey.KindConflict, "nothing was changed").WithHint("`rekey fix --yes --plan %s` applies exactly this plan", plan.Digest())
+	}
+	results, err := fix.Apply(ctx, plan)
+	report := fixReport{Plan: &plan, Digest: plan.Digest(), Results: append(resumed, results...)}
+	if err != nil {
+		return err
+	}
+	return c.fixed(report, f)
+}
+
+// confirm asks on a terminal; without one the answer is no.
+func (c *command) confirm(question string) bool {
+	if !c.InTTY {
+		fmt.Fprintf(c.Err, "%s Standard input is no terminal: give --yes to agree.\n", question)
+		return false
+	}
+	fmt.Fprintf(c.Err, "%s [y/N] ", question)
+	line, _ := bufio.NewReader(c.In).ReadString('\n')
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes"
+}
+
+// conversation tells each step on standard error as it happens.
+func (c *command) conversation() func(app.Event) {
+	return func(e app.Event) {
+		switch {
+		case e.Err != nil:
+			fmt.Fprintf(c.Err, "  ✘ %s: %s: %s\n", e.Target.Name, e.Step, c.app.Scrub(e.Err.Error()))
+		case e.Text != "":
+			fmt.Fprintf(c.Err, "  · %s: %s\n", e.Target.Name, c.app.Scrub(e.Text))
+		}
+	}
+}
+
+func (c *command) undo(ctx context.Context, fix *app.Fix, run string) error {
+	done, err := fix.Undo(ctx, run)
+	p := c.paper()
+	for _, u := range done {
+		if u.Err == nil {
+			p.wrapped(p.green("✔ "), u.Text)
+		}
+	}
+	return err
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"rekey"
+)
+
+// fixReport is what -o json prints of a fix.
+type fixReport struct {
+	Schema  string         `json:"schema"`
+	Digest  string         `json:"digest"`
+	Plan    *rekey.Plan    `json:"plan"`
+	Results []rekey.Result `json:"results"`
+}
+
+// planText shows a plan: what is done to each section, what is left and why.
+func (c *command) planText(plan rekey.Plan) {
+	p := c.paper()
+	if len(plan.Targets) == 0 && len(plan.Left) == 0 {
+		p.line("Nothing to repair.")
+		return
+	}
+	if len(plan.Targets) > 0 {
+		p.line("%s", p.bold(fmt.Sprintf("Plan %s", plan.Digest())))
+	}
+	for i, t := range plan.Targets {
+		p.line("%2d. %s  %s  %s", i+1, p.bold(t.Name), p.red(joinCauses(t.Causes)), p.faint(t.Config))
+		var steps []string
+		for _, s := range t.Steps {
+			steps = append(steps, s.Text)
+		}
+		p.wrapped("    ", strings.Join(steps, " → "))
+		for _, n := range t.Notes {
+			p.wrapped("    note: ", n)
+		}
+	}
+	if len(plan.Targets) > 0 {
+		p.line("New tokens mean cold caches: gitlab-runner keys them by the token.")
+	}
+	if len(plan.Left) == 0 {
+		return
+	}
+	p.line("%s", p.bold("Left alone"))
+	for _, l := range plan.Left {
+		p.line("  %s  %s  %s", p.bold(l.Name), p.yellow(joinCauses(l.Causes)), p.faint(l.Config))
+		p.wrapped("    why   ", l.Reason)
+		if l.Next != "" {
+			p.wrapped("    next  ", l.Next)
+		}
+	}
+}
+
+func joinCauses(causes []rekey.Cause) string {
+	var words []string
+	for _, c := range causes {
+		words = append(words, string(c))
+	}
+	return strings.Join(words, ", ")
+}
+
+// fixed shows the results and chooses the exit code: 4 when some targets did not
+// come to their end, 1 when none did.
+func (c *command) fixed(r fixReport, f fixFlags) error {
+	r.Schema = "rekey.fix/1"
+	if f.output == "json" {
+		if r.Results == nil {
+			r.Results = []rekey.Result{}
+		}
+		if err := c.json(r); err != nil {
+			return err
+		}
+	} else {
+		c.results(r.Results)
+	}
+	bad := 0
+	for _, res := range r.Results {
+		if res.Status != rekey.StatusFixed && res.Status != rekey.StatusVerified {
+			bad++
+		}
+	}
+	switch {
+	case bad == 0:
+		return nil
+	case bad < len(r.Results):
+		return exitError(exitPartial)
+	}
+	return exitError(exitFailed)
+}
+
+func (c *command) results(results []rekey.Result) {
+	p := c.paper()
+	for _, r := range results {
+		switch r.Status {
+		case rekey.StatusFixed:
+			p.line("%s %s  fixed: a job ran on runner %d  %s", p.green("✔"), p.bold(r.Name), r.RunnerID, p.faint(r.Proof.JobURL))
+		case rekey.StatusVerified:
+			p.wrapped(p.green("✔")+" "+p.bold(r.Name)+"  ", "verified, not proved by a job: "+r.Proof.Missing)
+		default:
+			p.wrapped(p.red("✘")+" "+p.bold(r.Name)+"  ", string(r.Status)+": "+c.app.Scrub(r.Reason))
+		}
+		if r.Next != "" {
+			p.wrapped("     next ", c.app.Scrub(r.Next))
+		}
+	}
+}

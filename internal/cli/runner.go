@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rekey"
+	"rekey/internal/app"
+)
+
+func (c *command) runner() *cobra.Command {
+	cmd := &cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it", Args: noArgs,
+		Run: func(cmd *cobra.Command, _ []string) { _ = cmd.Help() }}
+	cmd.AddCommand(c.runnerList(), c.runnerShow())
+	return cmd
+}
+
+func (c *command) runnerList() *cobra.Command {
+	var in app.ListInput
+	output, offline := "table", false
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List runner records, of the instance, a group or a project",
+		Long: `list shows the runner records that the user token may see (scope read_api).
+Without --group or --project: all of the instance for an administrator, else
+those the user administers.`,
+		Example: `  rekey runner list --offline
+  rekey runner list --group acme
+  rekey runner list --project acme/web -o json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if offline {
+				in.Status = "offline"
+			}
+			runners, err := c.app.Runners(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return c.json(runnersJSON(runners))
+			}
+			c.runnerTable(runners)
+			return nil
+		},
+	}
+	s := cmd.Flags()
+	s.StringVar(&in.Group, "group", "", "runners of this group, by path or id")
+	s.StringVar(&in.Project, "project", "", "runners of this project, by path or id")
+	s.StringVar(&in.Status, "status", "", "online, offline, stale or never_contacted")
+	s.BoolVar(&offline, "offline", false, "the same as --status offline")
+	s.StringVarP(&output, "output", "o", output, "table or json")
+	accessFlags(cmd, &in.Access)
+	return cmd
+}
+
+func (c *command) runnerTable(runners []rekey.Runner) {
+	p := c.paper()
+	if len(runners) == 0 {
+		p.line("No runner matches.")
+		return
+	}
+	p.line("%s", p.bold(fmt.Sprintf("%-8s %-9s %-16s %-32s", "ID", "SCOPE", "STATUS", "DESCRIPTION")))
+	for _, r := range runners {
+		status := fmt.Sprintf("%-16s", r.Status)
+		if r.Status == "online" {
+			status = p.green(status)
+		}
+		p.line("%-8d %-9s %s %-32s", r.ID, r.Scope, status, r.Description)
+	}
+	p.line("%s. `rekey runner show ID` gives the rest.", plural(len(runners), "runner", "runners"))
+}
+
+func (c *command) runnerShow() *cobra.Command {
+	var access app.Access
+	output := "text"
+	cmd := &cobra.Command{
+		Use: "show ID", Short: "Show one runner record and its managers", Args: cobra.ExactArgs(1),
+		Example: "  rekey runner show 4711",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || id < 1 {
+				return usageError{fmt.Errorf("%q is not a runner id", args[0])}
+			}
+			detail, err := c.app.RunnerDetail(cmd.Context(), access, rekey.RunnerID(id))
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return c.json(detailJSON(detail))
+			}
+			c.runnerText(detail)
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", output, "text or json")
+	accessFlags(cmd, &access)
+	return cmd
+}
+
+func (c *command) runnerText(d app.RunnerDetail) {
+	p, r := c.paper(), d.Runner
+	row := func(k, v string) {
+		if v != "" {
+			p.wrapped(fmt.Sprintf("  %-16s ", k), v)
+		}
+	}
+	p.line("%s", p.bold(fmt.Sprintf("runner %d  %s", r.ID, r.Description)))
+	row("scope", strings.TrimSpace(string(r.Scope)+" "+paths(r.Groups)+paths(r.Projects)))
+	row("status", r.Status)
+	row("last contact", ago(r.ContactedAt, d.Now))
+	row("takes jobs", takes(r))
+	row("maintenance note", r.MaintenanceNote)
+	if !d.ManagersKnown {
+		row("managers", "this GitLab lists none (before 17.1)")
+		return
+	}
+	row("managers", plural(len(d.Managers), "manager", "managers"))
+	for _, m := range d.Managers {
+		p.line("    %-16s %-16s gitlab-runner %-10s %s", m.SystemID, m.Status, m.Version, ago(m.ContactedAt, d.Now))
+	}
+}
+
+func paths(refs []rekey.Ref) string {
+	var list []string
+	for _, r := range refs {
+		list = append(list, r.Path)
+	}
+	return strings.Join(list, ", ")
+}
+
+func takes(r rekey.Runner) string {
+	var parts []string
+	if len(r.Tags) > 0 {
+		parts = append(parts, "with tags "+strings.Join(r.Tags, ", "))
+	}
+	if r.RunUntagged {
+		parts = append(parts, "without tags")
+	}
+	text := strings.Join(parts, "; ")
+	if r.AccessLevel == "ref_protected" {
+		text += "; protected refs only"
+	}
+	if r.Locked {
+		text += "; locked to its projects"
+	}
+	if r.Paused {
+		text += "; PAUSED: takes none"
+	}
+	return strings.TrimPrefix(text, "; ")
+}
+
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return fmt.Sprintf("%s (%s ago)", t.UTC().Format(time.RFC3339), now.Sub(t).Round(time.Second))
+}
