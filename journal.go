@@ -76,6 +76,8 @@ type Status string
 const (
 	StatusFixed    Status = "fixed"    // done, and proved by a job
 	StatusVerified Status = "verified" // done; GitLab accepts the token; not proved by a job
+	// StatusDelivered: the config has the new token; nothing could be asked of it.
+	StatusDelivered Status = "delivered"
 	StatusOpen     Status = "open"     // begun and not finished; the next fix resumes it
 	StatusFailed   Status = "failed"   // ended without a change that holds
 )

@@ -27,11 +27,10 @@ type DoctorInput struct {
 }
 
 // DoctorOutput is what it answers. Report is the promise to programs; Warnings
-// and Notes are for people.
+// are for people.
 type DoctorOutput struct {
 	Report   diagnose.Report
 	Warnings []string
-	Notes    []string
 }
 
 // Doctor collects facts and judges them. It changes nothing anywhere.

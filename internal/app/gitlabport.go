@@ -40,6 +40,21 @@ func (f fleet) RegistrationAllowed(ctx context.Context) (bool, error) {
 	return *s.RegistrationAllowed, nil
 }
 
+// Runner tells a record that is gone from an address that has no such endpoint.
+func (f fleet) Runner(ctx context.Context, id rekey.RunnerID) (rekey.Runner, error) {
+	r, err := f.Client.Runner(ctx, id)
+	return r, noRoute(err)
+}
+
+// noRoute makes "unavailable" of a 404 that speaks of the address, not of the
+// record.
+func noRoute(err error) error {
+	if errors.Is(err, gitlab.ErrNoRoute) {
+		return rekey.Errorf(rekey.KindUnavailable, "%w", err)
+	}
+	return err
+}
+
 type refusedToken struct{ error }
 
 // Unauthorized is what the controller asks.
@@ -59,6 +74,17 @@ func (r records) CreateRunner(ctx context.Context, n rekey.NewRunner, seal func(
 // ResetRunner fits the port's function type.
 func (r records) ResetRunner(ctx context.Context, id rekey.RunnerID, seal func([]byte) error) (rekey.Issued, error) {
 	return r.Client.ResetRunner(ctx, id, seal)
+}
+
+// Runner tells a record that is gone from an address that has no such endpoint.
+func (r records) Runner(ctx context.Context, id rekey.RunnerID) (rekey.Runner, error) {
+	runner, err := r.Client.Runner(ctx, id)
+	return runner, noRoute(err)
+}
+
+// DeleteRunner likewise.
+func (r records) DeleteRunner(ctx context.Context, id rekey.RunnerID) error {
+	return noRoute(r.Client.DeleteRunner(ctx, id))
 }
 
 // Project returns what a canary needs.

@@ -27,9 +27,9 @@ func (a *App) stuckJob(ctx context.Context, n *network, in DoctorInput) (DoctorO
 		return DoctorOutput{}, err
 	}
 	out := DoctorOutput{Report: diagnose.Judge(diagnose.Facts{Now: a.Now()})}
-	out.Notes = append(out.Notes, fmt.Sprintf("job %d (%s) of %s is %s; it wants %s", job.ID, job.Name, project, job.Status, wants(job)))
+	out.Report.Notes = append(out.Report.Notes, fmt.Sprintf("job %d (%s) of %s is %s; it wants %s", job.ID, job.Name, project, job.Status, wants(job)))
 	if job.RunnerID != 0 {
-		out.Notes = append(out.Notes, fmt.Sprintf("it was taken by runner %d: it is not waiting for one", job.RunnerID))
+		out.Report.Notes = append(out.Report.Notes, fmt.Sprintf("it was taken by runner %d: it is not waiting for one", job.RunnerID))
 		return out, nil
 	}
 	runners, err := client.List(ctx, gitlab.ListOptions{Reach: gitlab.ReachProject, Owner: project})
@@ -39,12 +39,12 @@ func (a *App) stuckJob(ctx context.Context, n *network, in DoctorInput) (DoctorO
 	takers := 0
 	for _, r := range runners {
 		note, takes := a.offered(ctx, client, r.ID, job)
-		out.Notes = append(out.Notes, note)
+		out.Report.Notes = append(out.Report.Notes, note)
 		if takes {
 			takers++
 		}
 	}
-	out.Notes = append(out.Notes, jobConclusion(len(runners), takers, project))
+	out.Report.Notes = append(out.Report.Notes, jobConclusion(len(runners), takers, project))
 	return out, nil
 }
 

@@ -28,7 +28,7 @@ func (c *command) doctorTable(out app.DoctorOutput) {
 		}
 		p.line("")
 	}
-	for _, note := range out.Notes {
+	for _, note := range r.Notes {
 		p.wrapped("  ", note)
 	}
 	p.summary(r)

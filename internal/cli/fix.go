@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -150,9 +151,13 @@ func (c *command) confirm(question string) bool {
 	return answer == "y" || answer == "yes"
 }
 
-// conversation tells each step on standard error as it happens.
+// conversation tells each step on standard error as it happens; proofs run side
+// by side.
 func (c *command) conversation() func(app.Event) {
+	var mu sync.Mutex
 	return func(e app.Event) {
+		mu.Lock()
+		defer mu.Unlock()
 		switch {
 		case e.Err != nil:
 			fmt.Fprintf(c.Err, "  ✘ %s: %s: %s\n", e.Target.Name, e.Step, c.app.Scrub(e.Err.Error()))

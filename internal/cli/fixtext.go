@@ -95,8 +95,8 @@ func (c *command) results(results []rekey.Result) {
 		switch r.Status {
 		case rekey.StatusFixed:
 			p.line("%s %s  fixed: a job ran on runner %d  %s", p.green("✔"), p.bold(r.Name), r.RunnerID, p.faint(r.Proof.JobURL))
-		case rekey.StatusVerified:
-			p.wrapped(p.green("✔")+" "+p.bold(r.Name)+"  ", "verified, not proved by a job: "+r.Proof.Missing)
+		case rekey.StatusVerified, rekey.StatusDelivered:
+			p.wrapped(p.green("✔")+" "+p.bold(r.Name)+"  ", string(r.Status)+", not proved by a job: "+r.Proof.Missing)
 		default:
 			p.wrapped(p.red("✘")+" "+p.bold(r.Name)+"  ", string(r.Status)+": "+c.app.Scrub(r.Reason))
 		}

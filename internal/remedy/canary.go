@@ -92,7 +92,7 @@ func (e *Engine) runCanary(ctx context.Context, op *operation, gl GitLab, projec
 		p.Missing = fmt.Sprintf("the canary pipeline in %s was refused: %v", project.Path, err)
 		return
 	}
-	job, err := e.awaitJob(ctx, gl, project, pipeline)
+	job, err := e.awaitJob(ctx, gl, project, pipeline, op.runnerID())
 	if err != nil {
 		p.Missing = err.Error()
 		return
@@ -102,14 +102,14 @@ func (e *Engine) runCanary(ctx context.Context, op *operation, gl GitLab, projec
 
 var terminal = []string{"success", "failed", "canceled", "skipped", "manual"}
 
-func (e *Engine) awaitJob(ctx context.Context, gl GitLab, project Project, pipeline Pipeline) (Job, error) {
+func (e *Engine) awaitJob(ctx context.Context, gl GitLab, project Project, pipeline Pipeline, id rekey.RunnerID) (Job, error) {
 	timeout := orDefault(e.Options.CanaryTimeout, 2*time.Minute)
 	deadline := e.Clock.Now().Add(timeout)
 	last := Job{Status: "created"}
 	for {
 		jobs, err := gl.PipelineJobs(ctx, project.ID, pipeline.ID)
 		if err == nil && len(jobs) > 0 {
-			last = jobs[0]
+			last = mostTelling(jobs, id)
 			if slices.Contains(terminal, last.Status) {
 				return last, nil
 			}
@@ -122,6 +122,17 @@ func (e *Engine) awaitJob(ctx context.Context, gl GitLab, project Project, pipel
 			return last, err
 		}
 	}
+}
+
+// mostTelling is the job that ran on the runner, else the pipeline's first: a
+// canary project may have other jobs.
+func mostTelling(jobs []Job, id rekey.RunnerID) Job {
+	for _, j := range jobs {
+		if j.RunnerID == id {
+			return j
+		}
+	}
+	return jobs[0]
 }
 
 // judgeJob compares who ran the job with who was meant to: on a shared record

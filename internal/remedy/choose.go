@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rekey"
 	"rekey/internal/diagnose"
@@ -103,15 +104,47 @@ func (p *Planner) reissue(f rekey.Finding, s diagnose.Section) choice {
 	case p.Flags.SeparateRecord, f.Cause == rekey.RunnerOrphaned:
 		return choice{remedy: rekey.RemedyCreate}
 	case s.Record.Lookup == diagnose.LookupFound:
-		return choice{remedy: rekey.RemedyReset}
+		return resettable(s)
 	case s.Record.Lookup == diagnose.LookupGone, f.Cause == rekey.RegistrationTokenInConfig:
 		return choice{remedy: rekey.RemedyCreate}
+	case s.Record.Lookup == diagnose.LookupDenied, s.Record.Lookup == diagnose.LookupFailed:
+		return leave("use a user token that may see it, or give a glrt- token that a colleague made with --token-file",
+			"what became of runner %d cannot be told: %s", s.RunnerID, s.Record.Reason)
 	case s.RunnerID == 0 && p.userTokenFor(s):
 		return leave("if this section should have a new record, run `rekey fix --separate-record` with the flags for it; or give its current token with --token-file",
 			"the section has no runner id, so a deleted record and a rotated token cannot be told apart")
 	}
 	return leave("set GITLAB_TOKEN and GITLAB_HOST for a user who may see the runner, or give a glrt- token that a colleague made with --token-file",
 		"without a user token, what became of the record cannot be told")
+}
+
+// recordSlack is how much later than the section's own date a record may have
+// been created and still be taken for the section's: the two clocks differ.
+const recordSlack = 24 * time.Hour
+
+// resettable chooses a reset only for a record that is the section's own: after a
+// server was rebuilt or migrated the same id may be somebody else's runner, and a
+// reset would lock that one out.
+func resettable(s diagnose.Section) choice {
+	const next = "if the record is this section's after all, reset it in GitLab and give the new token with --token-file; else `rekey fix --separate-record` makes a record of its own"
+	r := s.Record.Runner
+	if !s.ObtainedAt.IsZero() && r.CreatedAt.After(s.ObtainedAt.Add(recordSlack)) {
+		return leave(next, "runner %d was created on %s, after this section got its token (%s): it may be another runner under the same id",
+			r.ID, r.CreatedAt.UTC().Format(time.DateOnly), s.ObtainedAt.UTC().Format(time.DateOnly))
+	}
+	own := slices.ContainsFunc(s.Record.Managers, func(m rekey.Manager) bool { return m.SystemID == s.SystemID })
+	if len(s.Record.Managers) > 0 && s.SystemID != "" && !own {
+		return leave(next, "runner %d is used by %s and was never used by this host (%s)", r.ID, managerNames(s.Record.Managers), s.SystemID)
+	}
+	return choice{remedy: rekey.RemedyReset}
+}
+
+func managerNames(managers []rekey.Manager) string {
+	var names []string
+	for _, m := range managers {
+		names = append(names, fmt.Sprintf("%s (%s)", m.SystemID, m.Status))
+	}
+	return strings.Join(names, ", ")
 }
 
 // malformed takes the file's own token when it is good once freed of white space
@@ -184,8 +217,7 @@ func (p *Planner) duplicate(s diagnose.Section, r diagnose.SectionReport) (choic
 	if r.Verdict != rekey.Valid || p.Flags.AcceptDuplicate {
 		return choice{}, false
 	}
-	if !p.kept[s.Token] {
-		p.kept[s.Token] = true
+	if p.keeper[s.Token] == (place{s.Config, s.Index}) {
 		return choice{}, false
 	}
 	return choice{remedy: rekey.RemedyCreate, notes: []string{"the other section with this token keeps it"}}, true

@@ -248,10 +248,7 @@ func (e *Engine) result(op *operation, err error) rekey.Result {
 	r := rekey.Result{Operation: op.id, Config: op.target.Config, Index: op.target.Index, Name: op.target.Name,
 		RunnerID: op.runnerID(), Proof: op.proof, Notes: op.target.Notes}
 	if err == nil {
-		r.Status = rekey.StatusVerified
-		if op.proof.Level == rekey.ProofJob {
-			r.Status = rekey.StatusFixed
-		}
+		r.Status = statusOf(op.proof.Level)
 		err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status, RunnerID: r.RunnerID, Proof: r.Proof}, nil)
 	}
 	if err != nil {
@@ -262,6 +259,16 @@ func (e *Engine) result(op *operation, err error) rekey.Result {
 		}
 	}
 	return r
+}
+
+func statusOf(level rekey.ProofLevel) rekey.Status {
+	switch level {
+	case rekey.ProofJob:
+		return rekey.StatusFixed
+	case rekey.ProofOnline, rekey.ProofVerified:
+		return rekey.StatusVerified
+	}
+	return rekey.StatusDelivered
 }
 
 // abandon ends an operation that changed nothing: there is nothing to resume.

@@ -89,6 +89,9 @@ func (e *Engine) create(ctx context.Context, op *operation) (any, string, error)
 			return nil, "", err
 		}
 	}
+	if err := e.unmoved(op); err != nil {
+		return nil, "", err
+	}
 	if err := op.journal.Write(rekey.StepCreate, rekey.PhaseIntent, markerFacts{op.id.Marker()}, nil); err != nil {
 		return nil, "", err
 	}
@@ -100,6 +103,18 @@ func (e *Engine) create(ctx context.Context, op *operation) (any, string, error)
 	}
 	op.issued = e.stamped(issued)
 	return op.issuedFacts(), op.issuedText("created"), nil
+}
+
+// unmoved looks at the config once more before GitLab is asked for a token: one
+// that could not be delivered is not made.
+func (e *Engine) unmoved(op *operation) error {
+	if op.target.Remedy == rekey.RemedyAppend {
+		return nil
+	}
+	if _, err := e.section(op); err != nil {
+		return err
+	}
+	return e.Host.CheckWritable(op.target.Config)
 }
 
 type markerFacts struct {
@@ -141,6 +156,9 @@ func (e *Engine) reset(ctx context.Context, op *operation) (any, string, error) 
 			return op.issuedFacts(), op.issuedText("reset"), nil
 		}
 		return nil, "", e.replaceRecord(op)
+	}
+	if err := e.unmoved(op); err != nil {
+		return nil, "", err
 	}
 	if err := op.journal.Write(rekey.StepReset, rekey.PhaseIntent, nil, nil); err != nil {
 		return nil, "", err

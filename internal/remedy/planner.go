@@ -44,13 +44,19 @@ type Planner struct {
 	// where GitLab does not tell.
 	Rights func(base string) (scopes []string, known bool)
 
-	kept map[rekey.Token]bool // duplicate tokens whose first holder was seen
+	keeper map[rekey.Token]place // the first section of each token
+}
+
+// place is where a section stands.
+type place struct {
+	config string
+	index  int
 }
 
 // Plan returns what to do about every section with a finding that calls for it.
 func (p *Planner) Plan(ctx context.Context) (rekey.Plan, error) {
 	plan := rekey.Plan{Targets: []rekey.Target{}, Left: []rekey.Left{}}
-	p.kept = map[rekey.Token]bool{}
+	p.keeper = keepers(p.Facts)
 	writable := map[string]error{}
 	for i, r := range p.Report.Sections {
 		s, ok := p.facts(r)
@@ -67,6 +73,18 @@ func (p *Planner) Plan(ctx context.Context) (rekey.Plan, error) {
 			WithHint("choose one with --section NAME")
 	}
 	return plan, nil
+}
+
+func keepers(f diagnose.Facts) map[rekey.Token]place {
+	first := map[rekey.Token]place{}
+	for _, c := range f.Configs {
+		for _, s := range c.Sections {
+			if _, seen := first[s.Token]; !seen {
+				first[s.Token] = place{s.Config, s.Index}
+			}
+		}
+	}
+	return first
 }
 
 func (p *Planner) facts(r diagnose.SectionReport) (diagnose.Section, bool) {

@@ -119,7 +119,10 @@ func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) erro
 	case a.Kind == rekey.AnswerRefused:
 		return errFinal{rekey.Errorf(rekey.KindDenied, "GitLab refuses the token that was delivered (%s)", a.Request).
 			WithHint("run `rekey doctor`; `rekey fix --undo` puts the config back as it was")}
-	case a.Kind == rekey.AnswerNotAsked && p.Level != rekey.ProofNone:
+	case a.Kind == rekey.AnswerNotAsked:
+		if p.Level == rekey.ProofNone {
+			p.Missing = a.Message
+		}
 		return nil
 	case a.Kind != rekey.AnswerAccepted:
 		return rekey.Errorf(rekey.KindUnavailable, "the token is delivered, but whether GitLab accepts it is unknown: %s", a.Message).
