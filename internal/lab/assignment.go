@@ -77,11 +77,13 @@ func deleteProjectRunner(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	switch {
-	case r.Locked && owner != p.ID:
+	if r.Locked && owner != p.ID {
 		return answer{}, forbidden("Runner is locked")
-	case owner == p.ID:
-		return answer{}, forbidden(c.ownerProjectText())
+	}
+	if owner == p.ID {
+		if err := c.ownerProjectStays(&r); err != nil {
+			return answer{}, err
+		}
 	}
 	if err := c.preconditionFailed(r.UpdatedAt); err != nil {
 		return answer{}, err
@@ -93,9 +95,15 @@ func deleteProjectRunner(c *call) (answer, error) {
 	return noContent()
 }
 
-func (c *call) ownerProjectText() string {
+// ownerProjectStays refuses to take a runner from its owner project; older
+// versions only when it has no other.
+func (c *call) ownerProjectStays(r *runner) error {
 	if c.Server.has(unassignOwnerText) {
-		return "You cannot unassign a runner from the owner project. Delete the runner instead"
+		return forbidden("You cannot unassign a runner from the owner project. Delete the runner instead")
 	}
-	return "Only one project associated with the runner. Please remove the runner instead"
+	several, err := c.exists("SELECT 1 FROM runner_projects WHERE runner_id = ? LIMIT 1 OFFSET 1", r.ID)
+	if err == nil && !several {
+		err = forbidden("Only one project associated with the runner. Please remove the runner instead")
+	}
+	return err
 }

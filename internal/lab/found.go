@@ -74,7 +74,18 @@ func (t *tx) reopen(o Options, stored string) error {
 	if o.Profile != "" {
 		t.profile = o.Profile
 	}
+	if !featureAt(comRegistrationOff, version) && t.comSwitchedOff() {
+		if err := t.switchComOff(); err != nil {
+			return err
+		}
+	}
 	return t.storeIdentity()
+}
+
+// switchComOff is GitLab.com's data migration at 17.0: every namespace that was
+// there disallows registration tokens. Self-managed servers never had it.
+func (t *tx) switchComOff() error {
+	return errors.Join(t.storeSetting("allow_runner_registration_token", false), t.exec("UPDATE namespaces SET allow_registration_token = 0"))
 }
 
 func (t *tx) storeIdentity() error {

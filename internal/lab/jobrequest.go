@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
-	"unicode/utf8"
 )
 
 var requestParams = takes(need("token", text), may("system_id", text), may("last_update", text), may("info", hash), may("session", hash))
@@ -18,9 +17,6 @@ func postJobRequest(c *call) (answer, error) {
 		return answer{}, err
 	}
 	from := contactFrom(c, c.text("system_id"))
-	if utf8.RuneCountInString(from.systemID) > 64 {
-		return answer{}, errors.New("system_id is longer than 64 characters") // GitLab's create raises: 500
-	}
 	if err := c.meet(&r, from, true, true); err != nil {
 		return answer{}, err
 	}

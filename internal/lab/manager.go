@@ -3,9 +3,11 @@ package lab
 import (
 	"database/sql"
 	"errors"
+	"maps"
 	"net"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // manager is one process that uses a runner's token.
@@ -27,6 +29,8 @@ type manager struct {
 
 // legacySystemID stands for runners that send none.
 const legacySystemID = "<legacy>"
+
+const maxSystemID = 64
 
 const managerColumns = `m.id, m.runner_id, m.system_id, m.version, m.revision, m.platform, m.architecture, m.executor, m.ip_address, m.features,
 	m.creation_state, m.contacted_at, m.created_at`
@@ -73,6 +77,9 @@ func clientIP(c *call) string {
 // says whether contact times move, polled whether it asked for a job, which
 // ends the creation of runner and manager.
 func (t *tx) meet(r *runner, from contact, touches, polled bool) error {
+	if utf8.RuneCountInString(from.systemID) > maxSystemID {
+		return errors.New("system_id is longer than 64 characters") // GitLab's create raises: 500
+	}
 	m, err := t.managerBySystemID(r.ID, from.systemID)
 	if errors.Is(err, sql.ErrNoRows) {
 		m, err = t.insertManager(r, from)
@@ -127,14 +134,22 @@ func (m *manager) describe(from contact) {
 	}
 }
 
-// heartbeat keeps the contact in memory, and writes it with the description when
-// none was written yet or the written one is older than the pair's throttle.
+// differs reports whether the description changed. GitLab shows a changed one at
+// once from its cache; the lab writes it.
+func (m *manager) differs(before *manager) bool {
+	return m.Version != before.Version || m.Revision != before.Revision || m.Platform != before.Platform ||
+		m.Architecture != before.Architecture || m.Executor != before.Executor || !maps.Equal(m.Features.V, before.Features.V)
+}
+
+// heartbeat keeps the contact in memory, and writes it when none was written yet,
+// the written one is older than the pair's throttle, or the description changed.
 func (t *tx) heartbeat(r *runner, m *manager, from contact) error {
 	key := managerKey{r.ID, m.SystemID}
 	written := m.ContactedAt.Time
-	if due(key, written, t.now) {
+	before := *m
+	m.describe(from)
+	if due(key, written, t.now) || m.differs(&before) {
 		written = t.now
-		m.describe(from)
 		err := t.exec(`UPDATE managers SET version = ?, revision = ?, platform = ?, architecture = ?, executor = ?, ip_address = ?, features = ?, contacted_at = ?
 			WHERE id = ?`, m.Version, m.Revision, m.Platform, m.Architecture, m.Executor, m.IPAddress, m.Features, at(t.now), m.ID)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	_ "embed"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -27,7 +28,15 @@ type store struct{ writer, reader *sql.DB }
 func openStore(ctx context.Context, dir string) (*store, error) {
 	// foreign_keys and busy_timeout belong to a connection, hence in the address.
 	const common = "?_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=synchronous(normal)"
-	file := "file:" + filepath.Join(dir, "lab.sqlite")
+	path := filepath.Join(dir, "lab.sqlite")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) // SQLite would make it readable by all
+	if err != nil {
+		return nil, rekey.Errorf(rekey.KindUnavailable, "open the lab's database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, rekey.Errorf(rekey.KindUnavailable, "open the lab's database: %w", err)
+	}
+	file := "file:" + path
 	writer, err := sql.Open("sqlite", file+common+"&_pragma=journal_mode(wal)&_txlock=immediate")
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindUnavailable, "open the lab's database: %w", err)

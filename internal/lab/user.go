@@ -179,5 +179,8 @@ func deleteUser(c *call) (answer, error) {
 	if err := c.exec("DELETE FROM users WHERE id = ?", u.ID); err != nil {
 		return answer{}, err
 	}
+	if err := c.removeUnowned(); err != nil { // their own projects went with them
+		return answer{}, err
+	}
 	return noContent()
 }
