@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,3 +25,6 @@ func (c *clock) advance(d time.Duration) {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
+
+// pathEscape writes a full path as one segment.
+func pathEscape(path string) string { return strings.ReplaceAll(path, "/", "%2F") }

@@ -22,7 +22,7 @@ const (
 	runnerManagerInJob      feature = "runner-manager-in-job"
 	verifyTouchesCreated    feature = "verify-touches-created"
 	staleAfterWeek          feature = "stale-after-week"
-	runnerVersionHidden     feature = "runner-ip-hidden"
+	runnerAddressHidden     feature = "runner-ip-hidden"
 	createdFieldsInList     feature = "created-fields-in-list"
 	executionStatus         feature = "job-execution-status"
 	groupMaintainerReads    feature = "group-maintainer-reads"
@@ -35,6 +35,7 @@ const (
 	unassignOwnerText       feature = "unassign-owner-text"
 	assignFlatError         feature = "assign-flat-error"
 	pipelineVariablesRole   feature = "pipeline-variables-role"
+	comVariablesOff         feature = "com-pipeline-variables-off"
 )
 
 // featureRow bounds a feature: from since on, and before until where that is set.
@@ -54,7 +55,7 @@ var features = []featureRow{
 	{runnerManagerInJob, v(16, 3), never, fromDocumentation, "jobs carry runner_manager"},
 	{verifyTouchesCreated, v(18, 1), never, fromSpecification, "POST /runners/verify refreshes contact times of created runners too"},
 	{staleAfterWeek, v(18, 0), never, unverified, "stale after 7 days, before after 3 months"},
-	{runnerVersionHidden, v(17, 0), never, fromSpecification, "ip_address of a runner is null"},
+	{runnerAddressHidden, v(17, 0), never, fromSpecification, "ip_address of a runner is null"},
 	{createdFieldsInList, v(18, 0), never, fromSource, "created_at and created_by in runner entities"},
 	{executionStatus, v(17, 2), never, unverified, "job_execution_status in runner entities"},
 	{groupMaintainerReads, v(16, 4), never, fromDocumentation, "Maintainers list a group's runners, before Owners only"},
@@ -67,6 +68,7 @@ var features = []featureRow{
 	{unassignOwnerText, v(17, 0), never, unverified, "the newer text for the owner project in DELETE /projects/:id/runners/:runner_id"},
 	{assignFlatError, v(16, 0), never, unverified, "a refused assignment answers a flat message, before an object"},
 	{pipelineVariablesRole, v(17, 1), never, fromDocumentation, "ci_pipeline_variables_minimum_override_role"},
+	{comVariablesOff, v(18, 0), never, unverified, "profile gitlab.com: in new namespaces nobody may set pipeline variables"},
 }
 
 var never rekey.Version

@@ -36,7 +36,7 @@ func TestJobFromPipelineToTrace(t *testing.T) {
 	if a := l.Call("POST", "jobs/request", "", poll); a.Status != 204 || a.Header.Get("X-GitLab-Last-Update") != poll["last_update"] {
 		t.Fatalf("second poll: got %d %q, want 204 with the same value", a.Status, a.Header)
 	}
-	l.Must(200, "PUT", fmt.Sprintf("projects/%d", project), labtest.M{"ci_pipeline_variables_minimum_override_role": "developer"}, nil)
+	l.AllowVariables(project)
 	pipeline := l.Pipeline(project, map[string]string{"RUNNER_TAG": "rekey-canary"})
 	a := l.Call("POST", "jobs/request", "", poll)
 	if a.Status != 201 || a.Header.Get("X-GitLab-Last-Update") != "" || a.Header.Get("Content-Type") != "application/json" {
@@ -66,6 +66,8 @@ func TestJobFromPipelineToTrace(t *testing.T) {
 	}
 	trace("0-4", "hello", 202, "0-5")
 	trace("7-9", "xyz", 416, "0-5")
+	trace("2-4", "llo", 416, "0-5")
+	trace("", "x", 400, "")
 	trace("5-9", " CANARY", 202, "0-12")
 	done := l.Call("PUT", fmt.Sprintf("jobs/%d", job.ID), "", labtest.M{"token": job.Token, "state": "success", "exit_code": 0})
 	if done.Status != 200 || done.Body != "200" || done.Header.Get("Job-Status") != "success" {

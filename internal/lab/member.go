@@ -61,6 +61,29 @@ func listMembers(kind string) func(*call) (answer, error) {
 	}
 }
 
+// listAllMembers adds those inherited from groups above, each with their highest role.
+func listAllMembers(kind string) func(*call) (answer, error) {
+	return func(c *call) (answer, error) {
+		id, err := c.source(kind, 0, 0)
+		if err != nil {
+			return answer{}, err
+		}
+		namespace := id
+		if kind == "project" {
+			if err := c.value(&namespace, "SELECT namespace_id FROM projects WHERE id = ?", id); err != nil {
+				return answer{}, err
+			}
+		}
+		found, err := page(c, scanMember, "u.id, u.username, u.name, u.email, u.admin, u.state, u.created_at, max(m.access_level), m.created_at",
+			"(SELECT * FROM members WHERE source_kind = ? AND source_id = ? OR source_kind = 'group' AND source_id IN "+namespaceAndAbove+`) m
+			JOIN users u ON u.id = m.user_id GROUP BY u.id`, "u.id", kind, id, namespace)
+		if err != nil {
+			return answer{}, err
+		}
+		return ok(each(found, c.memberEntity))
+	}
+}
+
 func getMember(kind string) func(*call) (answer, error) {
 	return func(c *call) (answer, error) {
 		id, err := c.source(kind, 0, 0)

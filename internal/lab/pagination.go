@@ -21,7 +21,8 @@ func page[T any](c *call, scan func(scanner) (T, error), columns, from, order st
 		return nil, err
 	}
 	var total int64
-	if err := c.value(&total, "SELECT count(*) FROM "+from, args...); err != nil {
+	// counted around the rows, for from may group them
+	if err := c.value(&total, "SELECT count(*) FROM (SELECT 1 FROM "+from+")", args...); err != nil {
 		return nil, err
 	}
 	c.setPageHeaders(number, size, total, total <= countLimit)

@@ -120,7 +120,7 @@ func (c *call) placeProject(p *project) error {
 	if have < levelDeveloper {
 		return modelErrors("namespace", "is not valid")
 	}
-	if c.comSwitchedOff() && c.Server.has(pipelineVariablesRole) {
+	if c.profile == ProfileCom && c.Server.has(comVariablesOff) {
 		p.VariablesRole = "no_one_allowed" // new namespaces of GitLab.com
 	}
 	p.NamespaceID, p.FullPath = n.ID, n.FullPath+"/"+p.Path

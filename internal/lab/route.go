@@ -116,6 +116,7 @@ func memberRoutes(kind string) []route {
 	base := kind + "s/:id/members"
 	return []route{
 		{method: get, pattern: base, from: fromDocumentation, handle: listMembers(kind)},
+		{method: get, pattern: base + "/all", from: fromDocumentation, handle: listAllMembers(kind)},
 		{method: post, pattern: base, from: fromDocumentation, params: takes(need("user_id", integer), need("access_level", integer)), handle: postMember(kind)},
 		{method: get, pattern: base + "/:user_id", from: fromDocumentation, handle: getMember(kind)},
 		{method: put, pattern: base + "/:user_id", from: fromDocumentation, params: takes(need("access_level", integer)), handle: putMember(kind)},

@@ -6,7 +6,7 @@ import "encoding/json"
 // holds the token.
 type runnerEntity struct {
 	ID              int64           `json:"id"`
-	Description     string          `json:"description"`
+	Description     *string         `json:"description"`
 	IPAddress       *string         `json:"ip_address"`
 	Active          bool            `json:"active"`
 	Paused          bool            `json:"paused"`
@@ -46,15 +46,13 @@ type groupBasic struct {
 
 func (c *call) runnerEntity(r runner) (runnerEntity, error) {
 	contacted := c.queue.lastSeen(managerKey{r.ID, ""}, r.ContactedAt)
-	e := runnerEntity{ID: r.ID, Description: r.Description, Active: r.Active, Paused: !r.Active, IsShared: r.Type == instanceType,
+	e := runnerEntity{ID: r.ID, Description: unlessEmpty(r.Description), Name: unlessEmpty(r.Name), Active: r.Active, Paused: !r.Active, IsShared: r.Type == instanceType,
 		RunnerType: r.Type, Online: c.online(contacted), Status: c.runnerStatus(&r, contacted)}
-	if r.Name != "" {
-		e.Name = &r.Name
-	}
 	var err error
 	if c.Server.has(executionStatus) {
 		e.ExecutionStatus, err = c.execution("runner_id", r.ID)
-	} else if !c.Server.has(runnerVersionHidden) {
+	}
+	if !c.Server.has(runnerAddressHidden) {
 		e.IPAddress = new(string)
 	}
 	if err == nil && c.Server.has(createdFieldsInList) {
@@ -97,7 +95,7 @@ func (c *call) runnerDetail(r runner) (runnerDetail, error) {
 		return d, err
 	}
 	if may {
-		d.MaintenanceNote = &r.MaintenanceNote
+		d.MaintenanceNote = unlessEmpty(r.MaintenanceNote)
 	}
 	if err := c.addLatestManager(&d, r.ID); err != nil {
 		return d, err
@@ -122,15 +120,17 @@ func (c *call) addLatestManager(d *runnerDetail, runnerID int64) error {
 	if err != nil {
 		return missing(err, nil)
 	}
-	for _, f := range []struct {
-		to   **string
-		from string
-	}{{&d.Version, m.Version}, {&d.Revision, m.Revision}, {&d.Platform, m.Platform}, {&d.Architecture, m.Architecture}} {
-		if f.from != "" {
-			*f.to = &f.from
-		}
-	}
+	d.Version, d.Revision = unlessEmpty(m.Version), unlessEmpty(m.Revision)
+	d.Platform, d.Architecture = unlessEmpty(m.Platform), unlessEmpty(m.Architecture)
 	return nil
+}
+
+// unlessEmpty shows a text that was never set as null.
+func unlessEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // visibleProjects are the assignments that the caller may see; others vanish

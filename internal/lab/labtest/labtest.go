@@ -256,6 +256,13 @@ func (l *Lab) CIConfig(project int64, content string) {
 		M{"branch": "main", "content": content, "commit_message": "add ci [skip ci]"}, nil)
 }
 
+// AllowVariables lets developers set pipeline variables, which new projects of
+// profile gitlab.com refuse from 18.0 on.
+func (l *Lab) AllowVariables(project int64) {
+	l.t.Helper()
+	l.Must(http.StatusOK, "PUT", fmt.Sprintf("projects/%d", project), M{"ci_pipeline_variables_minimum_override_role": "developer"}, nil)
+}
+
 // Pipeline runs the default branch with variables and returns the pipeline's id.
 func (l *Lab) Pipeline(project int64, variables map[string]string) int64 {
 	l.t.Helper()
