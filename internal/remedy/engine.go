@@ -223,18 +223,27 @@ func (e *Engine) step(ctx context.Context, op *operation, step rekey.StepKind) e
 		rekey.StepAssign: e.assign, rekey.StepProve: e.prove, rekey.StepSettle: e.settle,
 		rekey.StepRetire: e.retire,
 	}[step]
+	before := len(op.journal.Records())
 	data, text, err := do(ctx, op)
 	if errors.Is(err, errReplaced) {
 		return nil
 	}
 	e.tell(op, step, text, err)
-	if err != nil {
-		if op.last(step) != nil && !e.OutcomeUnknown(err) {
-			return errors.Join(err, op.journal.Fail(step, err))
-		}
-		return err
+	switch {
+	case err == nil:
+		return op.journal.Write(step, rekey.PhaseOutcome, data, nil)
+	case op.begunSince(step, before) && !e.OutcomeUnknown(err):
+		return errors.Join(err, op.journal.Fail(step, err))
 	}
-	return op.journal.Write(step, rekey.PhaseOutcome, data, nil)
+	return err
+}
+
+// begunSince reports whether the last word on step is an intent written after
+// the first n records. What failed before its own intent says nothing about an
+// earlier attempt: that one stays unknown, and what it received stays received.
+func (op *operation) begunSince(step rekey.StepKind, n int) bool {
+	last := op.last(step)
+	return last != nil && last.Seq > n && last.Phase == rekey.PhaseIntent
 }
 
 func (e *Engine) tell(op *operation, step rekey.StepKind, text string, err error) {

@@ -77,14 +77,14 @@ func (e *Engine) onlineRecord(ctx context.Context, gl GitLab, id rekey.RunnerID)
 // create makes the record, wearing only the marker tag and taking no untagged
 // jobs, so that no production job reaches it before it is proved.
 func (e *Engine) create(ctx context.Context, op *operation) (any, string, error) {
+	if op.unknown(rekey.StepCreate) && !op.issued.Token.IsZero() {
+		return op.issuedFacts(), op.issuedText("created"), nil
+	}
 	gl, err := e.client(op)
 	if err != nil {
 		return nil, "", err
 	}
 	if op.unknown(rekey.StepCreate) {
-		if !op.issued.Token.IsZero() {
-			return op.issuedFacts(), op.issuedText("created"), nil
-		}
 		if err := e.removeOrphans(ctx, gl, op, 0); err != nil {
 			return nil, "", err
 		}
@@ -147,14 +147,14 @@ func (e *Engine) removeOrphans(ctx context.Context, gl GitLab, op *operation, ke
 // reset gives an existing record a new token. A reset whose answer was lost is
 // not repeated: the record is replaced by a new one.
 func (e *Engine) reset(ctx context.Context, op *operation) (any, string, error) {
+	if op.unknown(rekey.StepReset) && !op.issued.Token.IsZero() {
+		return op.issuedFacts(), op.issuedText("reset"), nil
+	}
 	gl, err := e.client(op)
 	if err != nil {
 		return nil, "", err
 	}
 	if op.unknown(rekey.StepReset) {
-		if !op.issued.Token.IsZero() {
-			return op.issuedFacts(), op.issuedText("reset"), nil
-		}
 		return nil, "", e.replaceRecord(op)
 	}
 	if err := e.unmoved(op); err != nil {

@@ -1,0 +1,63 @@
+package remedy_test
+
+import (
+	"testing"
+
+	"rekey"
+)
+
+const dead = "glrt-CANARYdeaddeaddead00"
+
+// interrupted leaves a repair whose token is sealed and whose answer the process
+// did not live to note: the journal is cut behind the record that holds it.
+func (w *world) interrupted(targets ...rekey.Target) {
+	w.t.Helper()
+	w.apply(targets...)
+	w.cutJournals(func(r rekey.Record) bool { return r.Phase == rekey.PhaseReceived })
+}
+
+func TestASealedTokenOutlivesAResumeWithoutUserToken(t *testing.T) {
+	t.Parallel()
+	for _, r := range []rekey.Remedy{rekey.RemedyCreate, rekey.RemedyReset} {
+		t.Run(string(r), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			record := w.Runner("instance", 0, nil)
+			w.write(section{"one", dead, record.ID})
+			original := w.sections()[0].Token
+			w.interrupted(w.target(0, r))
+			w.write(section{"one", original.Reveal(), record.ID})
+			w.offline = true
+			w.resume()
+			w.offline = false
+			w.resume()
+			if got := w.sections()[0].Token; !w.accepted(got) {
+				t.Errorf("the section holds %s, which GitLab refuses, want the token that was sealed", got)
+			}
+			if w.calls["create"]+w.calls["reset"] != 1 {
+				t.Errorf("%d records created and %d resets, want one of them once", w.calls["create"], w.calls["reset"])
+			}
+		})
+	}
+}
+
+func TestAnOrphanIsRemovedThoughTheFirstLookFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0})
+	w.lose["create"], w.deny["list"] = true, true
+	w.apply(w.target(0, rekey.RemedyCreate))
+	w.lose["create"] = false
+	w.resume() // may still not look
+	if w.marked() != 1 {
+		t.Fatalf("%d marked records, want the one whose token was lost", w.marked())
+	}
+	w.deny["list"] = false
+	results := w.resume()
+	if len(results) != 1 || results[0].Status != rekey.StatusVerified || w.marked() != 0 {
+		t.Errorf("got %+v and %d marked records, want one verified repair and none", results, w.marked())
+	}
+	if n := len(w.records("runners/all")); n != 1 {
+		t.Errorf("%d records, want 1", n)
+	}
+}
