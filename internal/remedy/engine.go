@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -69,25 +70,67 @@ func stop(next, format string, args ...any) error {
 
 // Apply carries out a plan: first the changes, one target after the other, then
 // the proofs, side by side. A target that fails does not stop the others. The
-// results are in the plan's order. When ctx ends, no further step is begun.
+// results are in the plan's order. When ctx ends, no further step is begun. A
+// section whose earlier repair is open is not begun anew: that one may hold the
+// token that the record has now.
 func (e *Engine) Apply(ctx context.Context, plan rekey.Plan) ([]rekey.Result, error) {
 	run, err := e.Store.NewRun()
 	if err != nil {
 		return nil, err
 	}
+	open, err := e.open()
+	closeAll(open)
+	if err != nil {
+		return nil, err
+	}
 	var ops []*operation
 	defer func() { closeAll(ops) }()
+	var results []rekey.Result
+	var begun []int
 	for i, target := range plan.Targets {
+		results = append(results, rekey.Result{})
+		if earlier := repairing(open, target); earlier != nil {
+			results[i] = earlier.stillOpen(target)
+			continue
+		}
 		op, err := e.begin(rekey.Operation(fmt.Sprintf("%s-%d", run, i+1)), target)
 		if err != nil {
 			return nil, err
 		}
-		ops = append(ops, op)
+		ops, begun = append(ops, op), append(begun, i)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return e.run(ctx, ops), nil
+	for i, r := range e.run(ctx, ops) {
+		results[begun[i]] = r
+	}
+	return results, nil
+}
+
+// repairing returns the open operation that is about the target's section.
+func repairing(open []*operation, t rekey.Target) *operation {
+	for _, op := range open {
+		o := op.target
+		if o.Config == absolute(t.Config) && o.Name == t.Name && (o.Index == t.Index || o.Before == t.Before && t.Before != "") {
+			return op
+		}
+	}
+	return nil
+}
+
+func (op *operation) stillOpen(t rekey.Target) rekey.Result {
+	return rekey.Result{Operation: op.id, Config: t.Config, Index: t.Index, Name: t.Name, RunnerID: op.runnerID(), Status: rekey.StatusOpen, Notes: t.Notes,
+		Reason: fmt.Sprintf("an earlier repair of this section (%s) is not finished, and nothing new is begun before it is", op.id),
+		Next:   fmt.Sprintf("run `rekey fix` to finish it, or `rekey fix --undo --run %s` to give it up", runOf(op.id))}
+}
+
+// absolute is how journals name a config: the next run may start elsewhere.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // Resume finishes what earlier runs left open. It returns no results when nothing
@@ -144,6 +187,7 @@ func (e *Engine) begin(id rekey.Operation, target rekey.Target) (*operation, err
 		return nil, err
 	}
 	op := &operation{id: id, target: target, journal: j}
+	target.Config = absolute(target.Config)
 	return op, j.Write(rekey.StepBegin, rekey.PhaseNote, target, nil)
 }
 

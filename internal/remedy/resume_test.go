@@ -61,3 +61,24 @@ func TestAnOrphanIsRemovedThoughTheFirstLookFails(t *testing.T) {
 		t.Errorf("%d records, want 1", n)
 	}
 }
+
+func TestNoSecondResetWhileTheFirstIsOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, nil)
+	w.write(section{"one", dead, record.ID})
+	target := w.target(0, rekey.RemedyReset)
+	w.noReplace = true
+	if first := w.apply(target); first[0].Status != rekey.StatusOpen {
+		t.Fatalf("got %+v, want an open repair", first[0])
+	}
+	second := w.apply(target)
+	if second[0].Status != rekey.StatusOpen || w.calls["reset"] != 1 {
+		t.Errorf("got %+v after %d resets, want an open repair and 1", second[0], w.calls["reset"])
+	}
+	w.noReplace = false
+	w.resume()
+	if got := w.sections()[0].Token; !w.accepted(got) {
+		t.Errorf("the section holds %s, which GitLab refuses, want the token that was sealed", got)
+	}
+}

@@ -26,17 +26,18 @@ const ownSystem = rekey.SystemID("s_0123456789ab")
 // world is one host, one config and one lab, with the faults a test plants.
 type world struct {
 	*labtest.Lab
-	t       *testing.T
-	config  string
-	state   string
-	offline bool            // no user token is at hand
-	lose    map[string]bool // calls that are carried out and whose answer is lost
-	deny    map[string]bool // calls that are refused for certain
-	calls   map[string]int
-	onWrite func() // after the config was replaced
-	mu      sync.Mutex
-	clock   *clock
-	locked  map[string]bool
+	t         *testing.T
+	config    string
+	state     string
+	offline   bool            // no user token is at hand
+	lose      map[string]bool // calls that are carried out and whose answer is lost
+	deny      map[string]bool // calls that are refused for certain
+	calls     map[string]int
+	onWrite   func() // after the config was replaced
+	noReplace bool   // the config cannot be written
+	mu        sync.Mutex
+	clock     *clock
+	locked    map[string]bool
 }
 
 func newWorld(t *testing.T) *world {
@@ -216,6 +217,9 @@ func (h host) Replace(path string, expect, next []byte) (string, error) {
 	}
 	if !bytes.Equal(data, expect) {
 		return "", rekey.Errorf(rekey.KindConflict, "changed meanwhile")
+	}
+	if h.w.noReplace {
+		return "", rekey.Errorf(rekey.KindUnavailable, "no room")
 	}
 	if err := os.WriteFile(path, next, 0o600); err != nil {
 		return "", err
