@@ -64,7 +64,14 @@ func (s *Store) loadKey() (*age.X25519Identity, error) {
 	return key, nil
 }
 
+// makeKey holds the lock: what a killed makeKey left behind goes, and nobody
+// else makes a key meanwhile.
 func (s *Store) makeKey() (*age.X25519Identity, error) {
+	unlock, err := s.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if ids, err := s.List(); err != nil || len(ids) > 0 {
 		return nil, rekey.Errorf(rekey.KindConflict, "%s is gone, but %d journals sealed with it are there", s.keyPath(), len(ids)).
 			WithHint("restore the key, or move %s away: what it sealed cannot be opened without the key", s.operations())
@@ -76,8 +83,19 @@ func (s *Store) makeKey() (*age.X25519Identity, error) {
 	return key, durable.WriteNew(s.keyPath(), []byte(key.String()+"\n"), 0o600)
 }
 
-// Lock keeps every other rekey that uses this state directory waiting outside.
-func (s *Store) Lock() (unlock func(), err error) { return durable.LockDir(s.dir) }
+// Lock keeps every other rekey out of this state directory, and settles what a
+// killed one left there.
+func (s *Store) Lock() (unlock func(), err error) {
+	unlock, err = durable.LockDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := durable.CleanStale(s.dir); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
 
 // List returns the operations that have a journal, oldest first by name of run.
 func (s *Store) List() ([]rekey.Operation, error) {
