@@ -19,7 +19,6 @@ const (
 	words // an array, or one string with commas
 	hash
 	array
-	when // an ISO 8601 time
 	date
 )
 
@@ -130,7 +129,7 @@ func coerce(k kind, value any) (any, bool) {
 		items, isArray := value.([]any)
 		return items, isArray
 	}
-	return coerceTime(k, value)
+	return coerceDate(value)
 }
 
 func coerceText(value any) (any, bool) {
@@ -193,21 +192,13 @@ func coerceWords(value any) (any, bool) {
 	return found, true
 }
 
-func coerceTime(k kind, value any) (any, bool) {
+func coerceDate(value any) (any, bool) {
 	spelled, isText := value.(string)
 	if !isText || spelled == "" {
 		return nil, isText
 	}
-	layouts := []string{time.RFC3339, "2006-01-02"}
-	if k == date {
-		layouts = layouts[1:]
-	}
-	for _, layout := range layouts {
-		if t, err := time.Parse(layout, spelled); err == nil {
-			return t, true
-		}
-	}
-	return nil, false
+	day, err := time.Parse(time.DateOnly, spelled[:min(len(spelled), len(time.DateOnly))])
+	return day, err == nil
 }
 
 // given reports whether the parameter was there, be it null.
