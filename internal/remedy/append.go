@@ -19,7 +19,7 @@ func (e *Engine) install(op *operation) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d := &delivery{Path: op.target.Config, After: digest(next), NewToken: op.issued.Token.Fingerprint(), Installed: true, How: "created"}
+	d := &delivery{Path: op.target.Config, After: digest(next), RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), Installed: true, How: "created"}
 	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, []byte{}); err != nil {
 		return "", err
 	}

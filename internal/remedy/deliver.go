@@ -41,7 +41,7 @@ func (e *Engine) deliver(ctx context.Context, op *operation) (any, string, error
 // completeGiven asks GitLab for the id and the expiry of a token that was given:
 // they go into the section with it. A token that GitLab refuses is not delivered.
 func (e *Engine) completeGiven(ctx context.Context, op *operation) error {
-	if op.target.Remedy != rekey.RemedyGiven && !op.appendsGiven() || op.target.Remedy == rekey.RemedyRewrite {
+	if !op.given() {
 		return nil
 	}
 	url := op.url()
@@ -93,7 +93,7 @@ func (e *Engine) deliverOnce(op *operation) (string, error) {
 	if next == nil {
 		return "the config already holds the new token", nil
 	}
-	d := &delivery{Path: op.target.Config, Before: digest(data), After: digest(next), NewToken: op.issued.Token.Fingerprint(), OldToken: old}
+	d := &delivery{Path: op.target.Config, Before: digest(data), After: digest(next), RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), OldToken: old}
 	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, data); err != nil {
 		return "", err
 	}
@@ -144,7 +144,7 @@ func (op *operation) change() configtoml.Change {
 	obtained := op.issued.ObtainedAt.UTC().Truncate(time.Second)
 	expires := op.issued.ExpiresAt.UTC()
 	c.ObtainedAt, c.ExpiresAt = &obtained, &expires
-	if op.issued.ID != 0 {
+	if op.issued.ID != 0 || op.given() { // the id of another record would be taken for this one's
 		c.ID = &op.issued.ID
 	}
 	return c

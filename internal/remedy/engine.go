@@ -332,8 +332,12 @@ func (e *Engine) abandon(op *operation, r *rekey.Result) {
 }
 
 // nothingDone reports whether no step that changes anything was begun, or each
-// that was has failed for certain.
+// that was has failed for certain. A token that somebody gave, perhaps once, is
+// kept for the next run.
 func (op *operation) nothingDone() bool {
+	if op.given() && !op.issued.Token.IsZero() {
+		return false
+	}
 	for _, s := range []rekey.StepKind{rekey.StepCreate, rekey.StepReset, rekey.StepDeliver, rekey.StepAssign} {
 		if op.done(s) || op.unknown(s) {
 			return false

@@ -211,6 +211,9 @@ func (e *Engine) sealGiven(_ context.Context, op *operation) (any, string, error
 		return op.issuedFacts(), "the token is sealed", nil
 	}
 	token := e.Given
+	if op.resumed { // what is given now is meant for another section
+		token = rekey.Token{}
+	}
 	if op.target.Remedy == rekey.RemedyRewrite {
 		section, err := e.section(op)
 		if err != nil {
@@ -225,7 +228,7 @@ func (e *Engine) sealGiven(_ context.Context, op *operation) (any, string, error
 	if err := op.journal.Write(rekey.StepSeal, rekey.PhaseReceived, nil, []byte(token.Reveal())); err != nil {
 		return nil, "", err
 	}
-	op.issued = e.stamped(rekey.Issued{ID: op.target.RunnerID, Token: token})
+	op.issued = e.stamped(rekey.Issued{ID: op.givenID(), Token: token})
 	return op.issuedFacts(), "the token is sealed", nil
 }
 

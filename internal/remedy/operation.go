@@ -19,6 +19,8 @@ type operation struct {
 	delivered *delivery
 	tagged    *tagging // the canary's tag was put on an existing record
 	replaced  bool     // the reset's answer was lost: a new record replaces the old
+	resumed   bool     // read back from a journal: an earlier process began it
+	read      int      // how many records were read back
 	proof     rekey.Proof
 	ended     bool
 }
@@ -30,6 +32,7 @@ type delivery struct {
 	Before    string            `json:"before"`
 	After     string            `json:"after"`
 	How       string            `json:"how,omitempty"`
+	RunnerID  rekey.RunnerID    `json:"runner_id,omitempty"`
 	NewToken  rekey.Fingerprint `json:"new_token,omitempty"`
 	OldToken  rekey.Fingerprint `json:"old_token,omitempty"`
 	Installed bool              `json:"installed,omitempty"` // the file did not exist before
@@ -56,7 +59,7 @@ type resultFacts struct {
 
 // replay reads an operation back from its journal.
 func (e *Engine) replay(j *Journal) (*operation, error) {
-	op := &operation{id: j.id, journal: j}
+	op := &operation{id: j.id, journal: j, resumed: true, read: len(j.Records())}
 	for _, r := range j.Records() {
 		if err := e.replayRecord(op, r); err != nil {
 			return nil, err
@@ -98,7 +101,7 @@ func (e *Engine) replayReceived(op *operation, r rekey.Record) error {
 		return err
 	}
 	if r.Step == rekey.StepSeal {
-		op.issued = rekey.Issued{ID: op.target.RunnerID, Token: rekey.NewToken(string(raw)), ObtainedAt: r.At}
+		op.issued = rekey.Issued{ID: op.givenID(), Token: rekey.NewToken(string(raw)), ObtainedAt: r.At}
 		return nil
 	}
 	issued, err := e.ParseIssued(raw)
@@ -106,7 +109,7 @@ func (e *Engine) replayReceived(op *operation, r rekey.Record) error {
 		return nil //nolint:nilerr // unreadable: the step stays unknown
 	}
 	issued.ObtainedAt = r.At
-	if issued.ID == 0 {
+	if r.Step == rekey.StepReset {
 		issued.ID = op.target.RunnerID
 	}
 	op.issued = issued
@@ -119,7 +122,26 @@ func replayDelivery(op *operation, r rekey.Record) error {
 		return err
 	}
 	op.image, op.delivered = image, &delivery{}
-	return json.Unmarshal(r.Data, op.delivered)
+	if err := json.Unmarshal(r.Data, op.delivered); err != nil {
+		return err
+	}
+	if op.given() {
+		op.issued.ID = op.delivered.RunnerID
+	}
+	return nil
+}
+
+// given reports whether the token came from the operator: which record it is of
+// is known only once GitLab has told, and others may use that record too.
+func (op *operation) given() bool {
+	return op.target.Remedy == rekey.RemedyGiven || op.appendsGiven()
+}
+
+func (op *operation) givenID() rekey.RunnerID {
+	if op.given() {
+		return 0
+	}
+	return op.target.RunnerID
 }
 
 // steps returns what this operation does, in order.
@@ -133,9 +155,13 @@ func (op *operation) steps() []rekey.StepKind {
 	return append(append([]rekey.StepKind{rekey.StepCensus}, rekey.StepsOf(rekey.RemedyCreate)...), rekey.StepRetire)
 }
 
-// done reports whether the last record of a step is a good outcome.
+// done reports whether the last record of a step is a good outcome. A census of
+// an earlier process is none: who is online now must be counted before a reset.
 func (op *operation) done(step rekey.StepKind) bool {
 	last := op.last(step)
+	if step == rekey.StepCensus && op.last(rekey.StepReset) == nil && last != nil && last.Seq <= op.read {
+		return false
+	}
 	return last != nil && last.Phase == rekey.PhaseOutcome && last.Failed == ""
 }
 
@@ -155,9 +181,10 @@ func (op *operation) last(step rekey.StepKind) *rekey.Record {
 	return nil
 }
 
-// runnerID returns the record that the section refers to after the repair.
+// runnerID returns the record that the section refers to after the repair; 0 of
+// a token that was given until GitLab has told whose it is.
 func (op *operation) runnerID() rekey.RunnerID {
-	if op.issued.ID != 0 {
+	if op.issued.ID != 0 || op.given() {
 		return op.issued.ID
 	}
 	return op.target.RunnerID

@@ -37,16 +37,17 @@ func (op *operation) created() bool {
 }
 
 func (e *Engine) restoreTags(ctx context.Context, op *operation, gl GitLab) (any, string, error) {
-	now, err := gl.Runner(ctx, op.target.RunnerID)
+	id := op.runnerID() // of a token that was given: not the section's old one
+	now, err := gl.Runner(ctx, id)
 	if err != nil {
 		return nil, "", err
 	}
 	// Only the marker goes: tags that somebody changed meanwhile stay as they are.
 	tags := slices.DeleteFunc(slices.Clone(now.Tags), func(t string) bool { return t == op.id.Marker() })
-	if _, err := gl.UpdateRunner(ctx, op.target.RunnerID, rekey.RunnerEdit{Tags: &tags}); err != nil {
+	if _, err := gl.UpdateRunner(ctx, id, rekey.RunnerEdit{Tags: &tags}); err != nil {
 		return nil, "", err
 	}
-	return nil, fmt.Sprintf("runner %d has its own tags again", op.target.RunnerID), nil
+	return nil, fmt.Sprintf("runner %d has its own tags again", id), nil
 }
 
 // dress makes the assignments, then sets every attribute in one edit.
