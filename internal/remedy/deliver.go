@@ -16,14 +16,10 @@ import (
 // else wrote the file in between.
 const replaceAttempts = 5
 
-// deliver writes the new token into the section. The file's image from before is
-// sealed in the journal first; the edit is computed from what the file holds now.
+// deliver writes the new token into the section, under the config's lock. The
+// file's image from before is sealed in the journal first; the edit is computed
+// from what the file holds now.
 func (e *Engine) deliver(ctx context.Context, op *operation) (any, string, error) {
-	unlock, err := e.Host.Lock(op.target.Config)
-	if err != nil {
-		return nil, "", err
-	}
-	defer unlock()
 	if err := e.completeGiven(ctx, op); err != nil {
 		return nil, "", err
 	}
@@ -94,10 +90,14 @@ func (e *Engine) deliverOnce(op *operation) (string, error) {
 		return "the config already holds the new token", nil
 	}
 	d := &delivery{Path: op.target.Config, Before: digest(data), After: digest(next), RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), OldToken: old}
-	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, data); err != nil {
+	image := data
+	if _, err := configtoml.Parse(data); err != nil { // torn by us: the image from before is still the one to put back
+		image = op.image
+	}
+	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, image); err != nil {
 		return "", err
 	}
-	op.image, op.delivered = data, d
+	op.image, op.delivered = image, d
 	if d.How, err = e.Host.Replace(op.target.Config, data, next); err != nil {
 		return "", err
 	}
@@ -151,18 +151,25 @@ func (op *operation) change() configtoml.Change {
 }
 
 // locate finds the target's section by the token it had when the plan was made;
-// the index decides between equals. present says that it has the new token.
+// the index decides between equals. present says that it has the new token. A
+// token that was made for it is in no other section; one that was not made may
+// be, so there the target's own place is looked at first.
 func locate(doc *configtoml.Document, op *operation) (index int, present bool, err error) {
 	sections := doc.Sections()
 	found := -1
 	for i, s := range sections {
-		fresh := !op.issued.Token.IsZero() && s.Token == op.issued.Token
-		if fresh && (op.target.NewURL == "" || s.URL == op.target.NewURL) {
-			return i, true, nil
-		}
 		same := s.Token.Fingerprint() == op.target.Before && s.Name == op.target.Name
 		if same && s.URL == op.target.URL && (found < 0 || i == op.target.Index) {
 			found = i
+		}
+	}
+	if found >= 0 && found == op.target.Index && (op.given() || op.target.Remedy == rekey.RemedyRewrite) {
+		return found, false, nil
+	}
+	for i, s := range sections {
+		fresh := !op.issued.Token.IsZero() && s.Token == op.issued.Token
+		if fresh && (op.target.NewURL == "" || s.URL == op.target.NewURL) {
+			return i, true, nil
 		}
 	}
 	if found < 0 && op.target.NewURL != "" && op.issued.Token.IsZero() {

@@ -200,7 +200,7 @@ func closeAll(ops []*operation) {
 func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 	errs := make([]error, len(ops))
 	for i, op := range ops {
-		errs[i] = e.steps(ctx, op, beforeProof)
+		errs[i] = e.change(ctx, op)
 	}
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, 16)
@@ -220,6 +220,23 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 		results[i] = e.result(op, errs[i])
 	}
 	return results
+}
+
+// change runs the steps before the proof. The config is locked from before a
+// token is asked for until it is delivered: of two runs with state directories
+// of their own, the second would reset what the first has just received.
+func (e *Engine) change(ctx context.Context, op *operation) error {
+	if _, ok := op.next(beforeProof); !ok {
+		return nil
+	}
+	if op.target.Remedy != rekey.RemedyAssign {
+		unlock, err := e.Host.Lock(op.target.Config)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	return e.steps(ctx, op, beforeProof)
 }
 
 func beforeProof(s rekey.StepKind) bool { return !fromProof(s) }

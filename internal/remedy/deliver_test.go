@@ -1,0 +1,64 @@
+package remedy_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"rekey"
+)
+
+func TestARewriteMendsItsOwnSection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, nil)
+	w.write(section{"good", record.Token, record.ID}, section{"quoted", " " + record.Token, record.ID})
+	results := w.apply(w.target(1, rekey.RemedyRewrite))
+	if got := w.sections()[1].Token; got != rekey.NewToken(record.Token) || results[0].Status != rekey.StatusVerified {
+		t.Errorf("got %s and the token %s, want verified and the token without its space", results[0].Status, got)
+	}
+}
+
+func TestTheConfigIsLockedWhileATokenIsUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, nil)
+	w.write(section{"one", dead, record.ID})
+	unlock, err := host{w}.Lock(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := w.apply(w.target(0, rekey.RemedyReset)); r[0].Status != rekey.StatusFailed || w.calls["reset"] != 0 {
+		t.Errorf("got %s after %d resets while another rekey has the config, want failed and none", r[0].Status, w.calls["reset"])
+	}
+	unlock()
+	if r := w.apply(w.target(0, rekey.RemedyReset)); r[0].Status != rekey.StatusVerified {
+		t.Errorf("got %+v, want verified", r[0])
+	}
+}
+
+func TestUndoAfterATornWrite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0})
+	before, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.apply(w.target(0, rekey.RemedyCreate))
+	w.cutJournals(func(r rekey.Record) bool { return r.Step == rekey.StepDeliver && r.Phase == rekey.PhaseIntent })
+	torn := strings.Replace(string(before), `token = "`, `token = `, 1) // an in-place write that was cut short
+	if err := os.WriteFile(w.config, []byte(torn), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.resume(); len(r) != 1 || r[0].Status != rekey.StatusVerified {
+		t.Fatalf("got %+v, want a verified repair", r)
+	}
+	if _, err := w.engine().Undo(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.ReadFile(w.config)
+	if err != nil || string(after) != string(before) {
+		t.Errorf("undo left\n%s\nwant\n%s", after, before)
+	}
+}
