@@ -119,7 +119,7 @@ func (e *Engine) awaitJob(ctx context.Context, gl GitLab, project Project, pipel
 			return last, errors.Join(fmt.Errorf("the canary job was still %s after %s (%s)", last.Status, timeout, pipeline.WebURL), err)
 		}
 		if err := e.Clock.Sleep(ctx, time.Second); err != nil {
-			return last, err
+			return last, errors.Join(err, gl.CancelPipeline(context.WithoutCancel(ctx), project.ID, pipeline.ID))
 		}
 	}
 }
@@ -136,7 +136,8 @@ func mostTelling(jobs []Job, id rekey.RunnerID) Job {
 }
 
 // judgeJob compares who ran the job with who was meant to: on a shared record
-// another host may have picked it.
+// another host may have picked it. Only a token that was just made is known to be
+// on this host alone; elsewhere the job must name its manager.
 func (e *Engine) judgeJob(op *operation, job Job, p *rekey.Proof) {
 	own := e.Host.SystemID(op.target.Config)
 	p.JobURL = job.WebURL
@@ -145,6 +146,8 @@ func (e *Engine) judgeJob(op *operation, job Job, p *rekey.Proof) {
 		p.Missing = fmt.Sprintf("the canary job ended as %s on runner %d, not on %d (%s)", job.Status, job.RunnerID, op.runnerID(), job.WebURL)
 	case job.SystemID != "" && own != "" && job.SystemID != own:
 		p.Missing = fmt.Sprintf("the canary job ran on another host of the same runner (%s, this host is %s)", job.SystemID, own)
+	case (job.SystemID == "" || own == "") && !op.created() && !op.done(rekey.StepReset):
+		p.Missing = fmt.Sprintf("the canary job ended as %s on runner %d, but which of its hosts ran it cannot be told (%s)", job.Status, job.RunnerID, job.WebURL)
 	case job.Status != "success":
 		p.Missing = fmt.Sprintf("the canary job ran here but ended as %s (%s)", job.Status, job.WebURL)
 	default:

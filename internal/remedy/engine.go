@@ -212,6 +212,9 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			errs[i] = e.steps(ctx, op, fromProof)
+			if isFinal(errs[i]) && (op.tagged != nil || op.created()) { // nobody resumes this: no record keeps the marker
+				errs[i] = errors.Join(errs[i], e.step(ctx, op, rekey.StepSettle))
+			}
 		})
 	}
 	wait.Wait()

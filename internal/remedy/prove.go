@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,6 +36,9 @@ func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) 
 	}
 	if err := e.lookAgain(ctx, op, delivered); err != nil {
 		return nil, "", err
+	}
+	if err := ctx.Err(); err != nil { // what was not waited for is not missing
+		return nil, "", stop("run `rekey fix` to resume", "interrupted during the proof")
 	}
 	op.proof = proof
 	return proof, proofText(op, proof), nil
@@ -90,17 +94,28 @@ func (e *Engine) manager(ctx context.Context, gl GitLab, id rekey.RunnerID, own 
 	return nil, known, err
 }
 
-// fresh reports whether the manager's contact can only come from the new token:
-// on a record that was just created any contact does; on an older one GitLab
+// fresh reports whether the manager's contact came after the change: GitLab
 // writes contact times up to 55 minutes late, so an old one proves nothing.
 func (op *operation) fresh(m *rekey.Manager) bool {
-	return !m.ContactedAt.IsZero() && m.ContactedAt.After(op.issued.ObtainedAt.Add(-time.Second))
+	return !m.ContactedAt.IsZero() && m.ContactedAt.After(op.changedAt().Add(-time.Second))
+}
+
+// changedAt is when GitLab issued the new token, or, where there is none, when
+// the url or the assignment was changed.
+func (op *operation) changedAt() time.Time {
+	at := op.issued.ObtainedAt
+	for _, step := range []rekey.StepKind{rekey.StepDeliver, rekey.StepAssign} {
+		if r := op.last(step); r != nil && at.IsZero() {
+			at = r.At
+		}
+	}
+	return at
 }
 
 // verify asks GitLab about the token now in force. A refusal shortly after the
 // token was issued may be a replica that lags: it is asked again for a while.
 func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) error {
-	section, err := e.section(op)
+	section, err := e.inForce(op)
 	if err != nil {
 		return err
 	}
@@ -116,6 +131,9 @@ func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) erro
 		}
 	}
 	switch {
+	case a.Kind == rekey.AnswerRefused && !op.resumed: // a replica may lag for longer: the next run asks again
+		return rekey.Errorf(rekey.KindDenied, "GitLab still refuses the token that was delivered (%s)", a.Request).
+			WithHint("run `rekey fix` again: it resumes with the proof; `rekey fix --undo` puts the config back as it was")
 	case a.Kind == rekey.AnswerRefused:
 		return errFinal{rekey.Errorf(rekey.KindDenied, "GitLab refuses the token that was delivered (%s)", a.Request).
 			WithHint("run `rekey doctor`; `rekey fix --undo` puts the config back as it was")}
@@ -144,15 +162,44 @@ func (e *Engine) lookAgain(ctx context.Context, op *operation, since time.Time) 
 			return err
 		}
 	}
+	_, err := e.inForce(op)
+	return err
+}
+
+// inForce returns the target's section, if it still has what was delivered. Where
+// the old token is back the delivery has failed after all: the next run delivers
+// the sealed token again.
+func (e *Engine) inForce(op *operation) (configtoml.Section, error) {
 	section, err := e.section(op)
+	if isStop(err) {
+		return e.rotatedSince(op, err)
+	}
+	if err != nil || op.issued.Token.IsZero() || section.Token == op.issued.Token {
+		return section, err
+	}
+	gone := rekey.Errorf(rekey.KindConflict, "somebody wrote %s after the new token was delivered, and it is gone from there", op.target.Config).
+		WithHint("find out what writes the file, then run `rekey fix`: it delivers the sealed token again")
+	return section, errors.Join(gone, op.journal.Fail(rekey.StepDeliver, gone))
+}
+
+// rotatedSince returns the section of the target's record where its token is
+// neither the old nor the new one: gitlab-runner rotates a token that is about to
+// expire by itself, and a proof may be resumed days later. Else it fails with gone.
+func (e *Engine) rotatedSince(op *operation, gone error) (configtoml.Section, error) {
+	data, err := e.Host.Read(op.target.Config)
 	if err != nil {
-		return err
+		return configtoml.Section{}, err
 	}
-	if !op.issued.Token.IsZero() && section.Token != op.issued.Token {
-		return rekey.Errorf(rekey.KindConflict, "somebody wrote %s after the new token was delivered, and it is gone from there", op.target.Config).
-			WithHint("find out what writes the file, then run `rekey fix`: it delivers the sealed token again")
+	doc, err := configtoml.Parse(data)
+	if err != nil {
+		return configtoml.Section{}, err
 	}
-	return nil
+	for _, s := range doc.Sections() {
+		if s.ID == op.runnerID() && s.ID != 0 && s.URL == op.url() {
+			return s, nil
+		}
+	}
+	return configtoml.Section{}, gone
 }
 
 func tlsOf(s configtoml.Section) diagnose.TLSFiles {

@@ -38,7 +38,10 @@ type world struct {
 	mu        sync.Mutex
 	clock     *clock
 	locked    map[string]bool
-	mute      bool // GitLab answers no question about a runner token
+	mute      bool         // GitLab answers no question about a runner token
+	lag       bool         // GitLab refuses every runner token
+	jobs      []remedy.Job // of a canary pipeline
+	onJobs    func()       // when they are asked for
 }
 
 func newWorld(t *testing.T) *world {
@@ -166,6 +169,9 @@ func (w *world) probe(ctx context.Context, q remedy.Question) rekey.Answer {
 	if ctx.Err() != nil {
 		return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: "interrupted before it was asked"}
 	}
+	if w.lag {
+		return rekey.Answer{Kind: rekey.AnswerRefused, Message: "403 Forbidden"}
+	}
 	if w.mute {
 		return rekey.Answer{Kind: rekey.AnswerUnreachable, Message: "nothing there"}
 	}
@@ -193,6 +199,7 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+// Sleep ends at once, but moves the time.
 func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()
 	c.now = c.now.Add(d)
@@ -387,7 +394,12 @@ func (g gitLab) CreatePipeline(context.Context, int64, string, map[string]string
 	return remedy.Pipeline{ID: 1}, nil
 }
 
-func (g gitLab) PipelineJobs(context.Context, int64, int64) ([]remedy.Job, error) { return nil, nil }
+func (g gitLab) PipelineJobs(context.Context, int64, int64) ([]remedy.Job, error) {
+	if g.w.onJobs != nil {
+		g.w.onJobs()
+	}
+	return g.w.jobs, nil
+}
 
 func (g gitLab) CancelPipeline(context.Context, int64, int64) error { return nil }
 
