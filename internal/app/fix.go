@@ -20,10 +20,16 @@ type Event = remedy.Event
 // Undone is what was put back.
 type Undone = remedy.Undone
 
-// ProofInput says how a repair is proved.
+// ProofInput says how a repair is proved. Wait 0 looks for the manager once,
+// Recheck 0 does not read the config again.
 type ProofInput struct {
-	Canaries            []string
-	CanaryTimeout, Wait time.Duration
+	Canaries                     []string
+	CanaryTimeout, Wait, Recheck time.Duration
+}
+
+func (in ProofInput) options() remedy.Options {
+	atOnce := func(d time.Duration) time.Duration { return max(d, time.Nanosecond) } // remedy takes 0 for its own default
+	return remedy.Options{Canaries: in.Canaries, CanaryTimeout: in.CanaryTimeout, ProofWait: atOnce(in.Wait), Settling: atOnce(in.Recheck)}
 }
 
 // RecordInput describes records to be made, where the old ones cannot be read.
@@ -100,7 +106,7 @@ func (a *App) engine(n *network, state StateInput, proof ProofInput, report func
 	e := &remedy.Engine{
 		Store: store, Host: repairedHost{host.Local(a.Now)}, Clock: wallClock{}, Probe: n.ask, Report: report,
 		ParseIssued: gitlab.ParseIssued, OutcomeUnknown: gitlab.OutcomeUnknown, GitLab: n.records,
-		Options: remedy.Options{Canaries: proof.Canaries, CanaryTimeout: proof.CanaryTimeout, ProofWait: proof.Wait},
+		Options: proof.options(),
 	}
 	if state.Keep > 0 {
 		if _, err := e.Prune(state.Keep); err != nil {

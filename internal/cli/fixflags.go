@@ -22,6 +22,7 @@ func proofFlags(cmd *cobra.Command, in *app.ProofInput) {
 	s.StringArrayVar(&in.Canaries, "canary-project", nil, "project in which a canary job proves the repair; repeatable (docs/guides/canary.md)")
 	s.DurationVar(&in.CanaryTimeout, "canary-timeout", 2*time.Minute, "how long a canary job may take")
 	s.DurationVar(&in.Wait, "proof-wait", 30*time.Second, "how long to wait for the runner manager to be seen")
+	s.DurationVar(&in.Recheck, "recheck-after", 4*time.Second, "how long after the edit config.toml is read again: a gitlab-runner that rotates its own token writes the whole file")
 }
 
 // recordFlags describe a record to be made.

@@ -1,0 +1,114 @@
+package main_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// lanes is how many labs a scenario is tried on at once; canaries mostly wait.
+const lanes, lanesOfCanaries = 2, 4
+
+// TestCrashAtEveryPoint kills the real binary at each of the named points of a
+// repair, gives the command again, and holds what it came to against the
+// promises of inspect. Every third resumption is killed too.
+func TestCrashAtEveryPoint(t *testing.T) {
+	t.Parallel()
+	var total atomic.Int64
+	t.Run("scenarios", func(t *testing.T) {
+		for _, s := range scenarios() {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				n := killEverywhere(t, s)
+				total.Add(int64(n))
+			})
+		}
+	})
+	fmt.Printf("crash points: %d, in %d scenarios\n", total.Load(), len(scenarios()))
+}
+
+// killEverywhere returns how many points the scenario is killed at.
+func killEverywhere(t *testing.T, s scenario) int {
+	passed := undisturbed(t, s, newWorld(t, s.version))
+	first, lanes := 1, lanes
+	if s.canary { // what comes before the proof is killed in the scenarios without a canary
+		first, lanes = 1+lastIndex(passed, "replace.forget.dir.sync:after"), lanesOfCanaries
+	}
+	t.Logf("%d points:\n%s", len(passed), table(passed))
+	for lane := range lanes {
+		t.Run("lane "+strconv.Itoa(lane), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, s.version)
+			for n := first + lane; n <= len(passed); n += lanes {
+				killAt(s, w, n, passed[n-1])
+			}
+		})
+	}
+	return len(passed) - first + 1
+}
+
+func lastIndex(list []string, name string) int {
+	for i, s := range slices.Backward(list) {
+		if s == name {
+			return i
+		}
+	}
+	return 0
+}
+
+// undisturbed runs the scenario to its end and returns the points it passed.
+func undisturbed(t *testing.T, s scenario, w *world) []string {
+	t.Helper()
+	log := filepath.Join(t.TempDir(), "points")
+	a := &attempt{scenario: s, world: w, what: "undisturbed"}
+	a.begin()
+	defer a.poll()()
+	e := a.run(s.bare, 0, log, a.args()...)
+	if e.code != 0 {
+		t.Fatalf("undisturbed: %v", e)
+	}
+	a.inspect()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return points(t, log)
+}
+
+// killAt kills the command at point n, resumes it, and inspects.
+func killAt(s scenario, w *world, n int, name string) {
+	a := &attempt{scenario: s, world: w, what: fmt.Sprintf("killed at %d %s", n, name)}
+	a.begin()
+	defer a.poll()()
+	first := a.run(s.bare, n, "", a.args()...)
+	if !first.killed() {
+		a.errorf("it was not killed: %v", first)
+		return
+	}
+	if n%3 == 0 && !a.complete() {
+		a.what += fmt.Sprintf(", resumed and killed at %d", 1+n/3)
+		if second := a.resume(1 + n/3); !second.killed() && second.code != 0 && !over(second) {
+			a.errorf("the resumption, not killed: %v", second)
+		}
+	}
+	a.settle(first)
+}
+
+// table counts the points by name, in the order in which they first come.
+func table(passed []string) string {
+	var order []string
+	count := map[string]int{}
+	for _, name := range passed {
+		if count[name]++; count[name] == 1 {
+			order = append(order, name)
+		}
+	}
+	var b strings.Builder
+	for _, name := range order {
+		fmt.Fprintf(&b, "%4d × %s\n", count[name], name)
+	}
+	return b.String()
+}
