@@ -32,7 +32,7 @@ func (p *Planner) choose(ctx context.Context, s diagnose.Section, r diagnose.Sec
 	if len(r.Findings) == 0 {
 		return choice{}, false
 	}
-	if p.Flags.TokenGiven && r.Verdict != rekey.Valid {
+	if p.Flags.TokenGiven && r.Verdict != rekey.Valid && s.Token.Kind() != rekey.TokenReference {
 		return choice{remedy: rekey.RemedyGiven}, true
 	}
 	var last choice
@@ -68,10 +68,14 @@ func byGravity(findings []rekey.Finding) []rekey.Finding {
 
 func (p *Planner) chooseFor(ctx context.Context, f rekey.Finding, s diagnose.Section, r diagnose.SectionReport) (choice, bool) {
 	switch f.Cause {
-	case rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RegistrationTokenInConfig, rekey.RunnerOrphaned:
+	case rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RegistrationTokenInConfig, rekey.RunnerOrphaned, rekey.MalformedToken:
+		if c, ok := p.doubted(f, s, r); !ok {
+			return c, true
+		}
+		if f.Cause == rekey.MalformedToken {
+			return p.malformed(ctx, f, s), true
+		}
 		return p.reissue(f, s), true
-	case rekey.MalformedToken:
-		return p.malformed(ctx, f, s), true
 	case rekey.WrongInstance:
 		return p.url(f, s), r.Verdict != rekey.Valid
 	case rekey.WrongScope:
@@ -85,6 +89,26 @@ func (p *Planner) chooseFor(ctx context.Context, f rekey.Finding, s diagnose.Sec
 		return choice{}, false
 	}
 	return leave(f.Remedy, "%s: %s", f.Cause, leftBecause[f.Cause]), true
+}
+
+// doubted leaves a section alone whose token is not known to be refused: no new
+// token follows from that. An orphan's answer is none about the token, so its
+// replacement is the operator's to say.
+func (p *Planner) doubted(f rekey.Finding, s diagnose.Section, r diagnose.SectionReport) (left choice, ok bool) {
+	switch {
+	case s.Token.Kind() == rekey.TokenReference:
+		return leave(f.Remedy, "%s", leftBecause[rekey.EnvironmentReference]), false
+	case r.Verdict == rekey.Valid:
+		return leave(f.Remedy, "GitLab accepts the token"), false
+	case f.Cause == rekey.RunnerOrphaned && p.Flags.SeparateRecord:
+		return choice{}, true
+	case f.Cause == rekey.RunnerOrphaned:
+		return leave("`rekey fix --separate-record` with the flags for the new record makes one in its place",
+			"GitLab says that the runner's group or project is gone, and speaks of no token"), false
+	case r.Verdict == rekey.Unknown:
+		return leave("run `rekey fix` again when GitLab answers", "whether the token is good is unknown, and no change follows from unknown"), false
+	}
+	return choice{}, true
 }
 
 var leftBecause = map[rekey.Cause]string{
@@ -104,7 +128,7 @@ func (p *Planner) reissue(f rekey.Finding, s diagnose.Section) choice {
 	case p.Flags.SeparateRecord, f.Cause == rekey.RunnerOrphaned:
 		return choice{remedy: rekey.RemedyCreate}
 	case s.Record.Lookup == diagnose.LookupFound:
-		return resettable(s)
+		return p.resettable(s)
 	case s.Record.Lookup == diagnose.LookupGone, f.Cause == rekey.RegistrationTokenInConfig:
 		return choice{remedy: rekey.RemedyCreate}
 	case s.Record.Lookup == diagnose.LookupDenied, s.Record.Lookup == diagnose.LookupFailed:
@@ -125,9 +149,15 @@ const recordSlack = 24 * time.Hour
 // resettable chooses a reset only for a record that is the section's own: after a
 // server was rebuilt or migrated the same id may be somebody else's runner, and a
 // reset would lock that one out.
-func resettable(s diagnose.Section) choice {
+func (p *Planner) resettable(s diagnose.Section) choice {
 	const next = "if the record is this section's after all, reset it in GitLab and give the new token with --token-file; else `rekey fix --separate-record` makes a record of its own"
 	r := s.Record.Runner
+	if why := p.sharedRecord(s); why != "" {
+		return leave(fmt.Sprintf("`rekey fix --section %d --separate-record` makes a record of its own for it; or give the record's token with --token-file", s.Index), "%s", why)
+	}
+	if hint := s.Token.Lexical().Scope; hint != "" && r.Scope != "" && hint != r.Scope {
+		return leave(next, "runner %d is of scope %s, and the section's token of scope %s: it is not this record's token", r.ID, r.Scope, hint)
+	}
 	if !s.ObtainedAt.IsZero() && r.CreatedAt.After(s.ObtainedAt.Add(recordSlack)) {
 		return leave(next, "runner %d was created on %s, after this section got its token (%s): it may be another runner under the same id",
 			r.ID, r.CreatedAt.UTC().Format(time.DateOnly), s.ObtainedAt.UTC().Format(time.DateOnly))
