@@ -44,7 +44,12 @@ func (e *Engine) census(ctx context.Context, op *operation) (any, string, error)
 }
 
 func (e *Engine) otherManagers(ctx context.Context, gl GitLab, op *operation) ([]string, error) {
-	id, own := op.target.RunnerID, e.Host.SystemID(op.target.Config)
+	return e.managersBeside(ctx, gl, op, op.target.RunnerID)
+}
+
+// managersBeside names the online managers of a record besides this host's.
+func (e *Engine) managersBeside(ctx context.Context, gl GitLab, op *operation, id rekey.RunnerID) ([]string, error) {
+	own := e.Host.SystemID(op.target.Config)
 	managers, known, err := gl.Managers(ctx, id)
 	if err != nil {
 		return nil, err

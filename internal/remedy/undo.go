@@ -20,8 +20,9 @@ type Undone struct {
 }
 
 // Undo puts the configs back as they were before a run ("" is the last that
-// edited one), last edit first. A record that the run created is deleted once no
-// config refers to it; a token that was reset stays reset, and Undo says so.
+// edited one or is open), last edit first, and gives up what of it is open. A
+// record that the run created is deleted once no config refers to it and nobody
+// else uses it; a token that was reset stays reset, and Undo says so.
 func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	ops, err := e.edits(run)
 	defer closeAll(ops)
@@ -29,7 +30,8 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 		return nil, err
 	}
 	if len(ops) == 0 {
-		return nil, rekey.Errorf(rekey.KindNotFound, "there is no edit to undo in %s", e.Store.dir)
+		return nil, rekey.Errorf(rekey.KindNotFound, "there is no edit to undo in %s", e.Store.dir).
+			WithHint("an edit is undone once; its run is named with --run, and journals elsewhere with --state-dir")
 	}
 	var done []Undone
 	for _, op := range slices.Backward(ops) {
@@ -45,8 +47,8 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	return done, nil
 }
 
-// edits returns the operations of a run that edited a config and were not undone,
-// in the order in which they were done.
+// edits returns the operations of a run that edited a config, or are open, and
+// were not undone, in the order in which they were done.
 func (e *Engine) edits(run string) ([]*operation, error) {
 	ids, err := e.Store.List()
 	if err != nil {
@@ -62,7 +64,7 @@ func (e *Engine) edits(run string) ([]*operation, error) {
 			return ops, err
 		}
 		op, err := e.replay(j)
-		if err != nil || op.delivered == nil || op.undone() {
+		if err != nil || op.undone() || op.delivered == nil && (op.ended || op.nothingDone()) {
 			_ = j.Close()
 			if err != nil {
 				return ops, err
@@ -98,6 +100,9 @@ func (e *Engine) undo(ctx context.Context, op *operation) (string, error) {
 		return "", err
 	}
 	defer unlock()
+	if op.delivered == nil {
+		return fmt.Sprintf("%s: section %q had not been edited yet; its repair is given up", op.target.Config, op.target.Name) + e.undoRecord(ctx, op), nil
+	}
 	data, err := e.Host.Read(op.target.Config)
 	if err != nil {
 		return "", err
@@ -138,6 +143,9 @@ func (op *operation) restored(data []byte) ([]byte, error) {
 func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
 	i, present, err := locate(now, op)
 	old, _, oerr := locate(was, &operation{target: op.target})
+	if err == nil && !present { // an undo that was interrupted, or somebody else, has put it back
+		return now.Bytes(), nil
+	}
 	if err != nil || oerr != nil || !present {
 		return nil, rekey.Errorf(rekey.KindConflict, "%s was changed since, and the section no longer has what the repair put there", op.target.Config).
 			WithHint("compare it with `rekey doctor`; the image from before stays sealed in journal %s", op.id)
@@ -150,23 +158,52 @@ func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
 	return back.Bytes(), nil
 }
 
-// undoRecord deletes a record that this operation created: its only holder was
-// the config just restored.
+// undoRecord takes back what the operation did to records: its marker goes, and a
+// record that it made is deleted unless somebody else came to use it.
 func (e *Engine) undoRecord(ctx context.Context, op *operation) string {
-	switch {
-	case op.done(rekey.StepReset):
-		return "; the token that GitLab replaced stays refused: a reset cannot be taken back"
-	case !op.created() || op.issued.ID == 0:
-		return ""
-	}
 	gl, err := e.client(op)
+	switch {
+	case op.tagged != nil && !op.done(rekey.StepSettle):
+		if err == nil {
+			_, _, err = e.restoreTags(ctx, op, gl)
+		}
+		if err != nil {
+			return fmt.Sprintf("; runner %d still has the tag %s (%v)", op.runnerID(), op.id.Marker(), err)
+		}
+	case op.unknown(rekey.StepCreate) && op.issued.Token.IsZero():
+		if err == nil {
+			err = e.removeOrphans(ctx, gl, op, 0)
+		}
+		if err != nil {
+			return fmt.Sprintf("; a runner with the tag %s may be there (%v)", op.id.Marker(), err)
+		}
+	case op.issued.ID != 0 && (op.created() || op.unknown(rekey.StepCreate)):
+		if err == nil {
+			err = e.deleteUnused(ctx, gl, op)
+		}
+		if err != nil {
+			return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err)
+		}
+		return fmt.Sprintf("; runner %d, made by the repair, was deleted", op.issued.ID)
+	}
+	if op.done(rekey.StepReset) || op.unknown(rekey.StepReset) || op.replaced {
+		return "; the token that GitLab replaced stays refused: a reset cannot be taken back"
+	}
+	return ""
+}
+
+func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation) error {
+	others, err := e.managersBeside(ctx, gl, op, op.issued.ID)
+	if err == nil && len(others) > 0 {
+		err = rekey.Errorf(rekey.KindConflict, "it is in use by %s", strings.Join(others, ", "))
+	}
 	if err == nil {
 		err = gl.DeleteRunner(ctx, op.issued.ID)
 	}
-	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
-		return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err)
+	if err != nil && rekey.KindOf(err) == rekey.KindNotFound {
+		return nil
 	}
-	return fmt.Sprintf("; runner %d, made by the repair, was deleted", op.issued.ID)
+	return err
 }
 
 // Prune removes the journals of operations that ended longer than keep ago, and

@@ -1,0 +1,90 @@
+package remedy_test
+
+import (
+	"testing"
+
+	"rekey"
+	"rekey/internal/lab/labtest"
+)
+
+// polls is a manager of that system id at work.
+func (w *world) polls(token rekey.Token, id rekey.SystemID) {
+	w.t.Helper()
+	w.Call("POST", "jobs/request", "", labtest.M{"token": token.Reveal(), "system_id": string(id), "info": labtest.M{"name": "gitlab-runner"}})
+}
+
+func (w *world) undo() string {
+	w.t.Helper()
+	done, err := w.engine().Undo(w.t.Context(), "")
+	if err != nil || len(done) != 1 {
+		w.t.Fatalf("undo: got %+v, %v, want one operation undone", done, err)
+	}
+	return done[0].Text
+}
+
+func TestUndoDeletesARecordOnlyIfNobodyElseUsesIt(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		w := newWorld(t)
+		w.write(section{"one", dead, 0})
+		w.apply(w.target(0, rekey.RemedyCreate))
+		token := w.sections()[0].Token
+		w.polls(token, ownSystem)
+		if shared {
+			w.polls(token, "s_ba9876543210")
+		}
+		text := w.undo()
+		if w.accepted(token) != shared || w.sections()[0].Token != rekey.NewToken(dead) {
+			t.Errorf("shared %v: the record is there: %v, the section holds %s (%s), want it there only when shared, and the old token",
+				shared, w.accepted(token), w.sections()[0].Token, text)
+		}
+	}
+}
+
+func TestUndoGivesUpWhatIsOpen(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]func(*world){
+		"lost answer":   func(w *world) { w.lose["create"], w.deny["list"] = true, true },
+		"not delivered": func(w *world) { w.noReplace = true },
+	} {
+		w := newWorld(t)
+		w.write(section{"one", dead, 0})
+		plant(w)
+		w.apply(w.target(0, rekey.RemedyCreate))
+		w.deny["list"], w.noReplace = false, false
+		text := w.undo()
+		if n := len(w.records("runners/all")); n != 0 {
+			t.Errorf("%s: %d records are left (%s), want none", name, n, text)
+		}
+		if open := w.resume(); len(open) != 0 {
+			t.Errorf("%s: still open: %+v", name, open)
+		}
+	}
+}
+
+func TestUndoTakesTheMarkerOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	made := w.Runner("instance", 0, nil)
+	w.write(section{"one", dead, 0})
+	w.onJobs = func() { w.deny["update"] = true } // the tag cannot be taken off again for now
+	if r := w.applyGiven(made.Token, w.target(0, rekey.RemedyGiven)); r[0].Status != rekey.StatusOpen || w.marked() != 1 {
+		t.Fatalf("got %+v and %d marked records, want an open repair and one", r, w.marked())
+	}
+	w.deny["update"] = false
+	if text := w.undo(); w.marked() != 0 {
+		t.Errorf("%d records still wear the marker (%s), want none", w.marked(), text)
+	}
+}
+
+func TestAnUndoThatWasInterruptedIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0})
+	w.apply(w.target(0, rekey.RemedyCreate))
+	w.write(section{"one", dead, 0}, section{"two", dead[:len(dead)-1] + "2", 0}) // put back, and edited by somebody
+	w.undo()
+	if n := len(w.records("runners/all")); n != 0 || len(w.sections()) != 2 {
+		t.Errorf("%d records and %d sections, want none and 2", n, len(w.sections()))
+	}
+}
