@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -106,31 +105,6 @@ func (e *Engine) Apply(ctx context.Context, plan rekey.Plan) ([]rekey.Result, er
 		results[begun[i]] = r
 	}
 	return results, nil
-}
-
-// repairing returns the open operation that is about the target's section.
-func repairing(open []*operation, t rekey.Target) *operation {
-	for _, op := range open {
-		o := op.target
-		if o.Config == absolute(t.Config) && o.Name == t.Name && (o.Index == t.Index || o.Before == t.Before && t.Before != "") {
-			return op
-		}
-	}
-	return nil
-}
-
-func (op *operation) stillOpen(t rekey.Target) rekey.Result {
-	return rekey.Result{Operation: op.id, Config: t.Config, Index: t.Index, Name: t.Name, RunnerID: op.runnerID(), Status: rekey.StatusOpen, Notes: t.Notes,
-		Reason: fmt.Sprintf("an earlier repair of this section (%s) is not finished, and nothing new is begun before it is", op.id),
-		Next:   fmt.Sprintf("run `rekey fix` to finish it, or `rekey fix --undo --run %s` to give it up", runOf(op.id))}
-}
-
-// absolute is how journals name a config: the next run may start elsewhere.
-func absolute(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
 }
 
 // Resume finishes what earlier runs left open. It returns no results when nothing
@@ -314,72 +288,4 @@ func (e *Engine) tell(op *operation, step rekey.StepKind, text string, err error
 	if e.Report != nil {
 		e.Report(Event{Operation: op.id, Target: op.target, Step: step, Text: text, Err: err})
 	}
-}
-
-// result closes a finished operation and says how the target ended.
-func (e *Engine) result(op *operation, err error) rekey.Result {
-	r := rekey.Result{Operation: op.id, Config: op.target.Config, Index: op.target.Index, Name: op.target.Name,
-		RunnerID: op.runnerID(), Proof: op.proof, Notes: op.target.Notes}
-	if err == nil {
-		r.Status = statusOf(op.proof.Level)
-		err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status, RunnerID: r.RunnerID, Proof: r.Proof}, nil)
-	}
-	if err != nil {
-		r.Status, r.Reason, r.Next = rekey.StatusOpen, err.Error(), nextOf(err)
-		if op.nothingDone() || isFinal(err) {
-			r.Status = rekey.StatusFailed
-			e.abandon(op, &r)
-		}
-	}
-	return r
-}
-
-func statusOf(level rekey.ProofLevel) rekey.Status {
-	switch level {
-	case rekey.ProofJob:
-		return rekey.StatusFixed
-	case rekey.ProofOnline, rekey.ProofVerified:
-		return rekey.StatusVerified
-	}
-	return rekey.StatusDelivered
-}
-
-// abandon ends an operation that changed nothing: there is nothing to resume.
-func (e *Engine) abandon(op *operation, r *rekey.Result) {
-	if err := op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status}, nil); err != nil {
-		r.Reason += "; " + err.Error()
-	}
-}
-
-// nothingDone reports whether no step that changes anything was begun, or each
-// that was has failed for certain. A token that somebody gave, perhaps once, is
-// kept for the next run.
-func (op *operation) nothingDone() bool {
-	if op.given() && !op.issued.Token.IsZero() {
-		return false
-	}
-	for _, s := range []rekey.StepKind{rekey.StepCreate, rekey.StepReset, rekey.StepDeliver, rekey.StepAssign} {
-		if op.done(s) || op.unknown(s) {
-			return false
-		}
-	}
-	return !op.replaced
-}
-
-func isStop(err error) bool {
-	var s errStop
-	return errors.As(err, &s)
-}
-
-func isFinal(err error) bool {
-	var f errFinal
-	return errors.As(err, &f)
-}
-
-func nextOf(err error) string {
-	var s errStop
-	if errors.As(err, &s) {
-		return s.next
-	}
-	return rekey.HintOf(err)
 }
