@@ -35,8 +35,11 @@ func TestCrashAtEveryPoint(t *testing.T) {
 func killEverywhere(t *testing.T, s scenario) int {
 	passed := undisturbed(t, s, newWorld(t, s.version))
 	first, lanes := 1, lanes
-	if s.canary { // what comes before the proof is killed in the scenarios without a canary
-		first, lanes = 1+lastIndex(passed, "replace.forget.dir.sync:after"), lanesOfCanaries
+	if s.late {
+		first = 1 + lastIndex(passed, "replace.forget.dir.sync:after")
+	}
+	if s.canary {
+		lanes = lanesOfCanaries
 	}
 	t.Logf("%d points:\n%s", len(passed), table(passed))
 	for lane := range lanes {
@@ -68,6 +71,9 @@ func undisturbed(t *testing.T, s scenario, w *world) []string {
 	a.begin()
 	defer a.poll()()
 	e := a.run(s.bare, 0, log, a.args()...)
+	if s.finish != nil && e.code == 0 {
+		e = a.resume(0)
+	}
 	if e.code != 0 {
 		t.Fatalf("undisturbed: %v", e)
 	}

@@ -21,7 +21,9 @@ type scenario struct {
 	words   []string // the command
 	bare    bool     // run without a user token
 	lose    func() *loss
-	canary  bool // a simulated runner polls, and points before the proof are left to others
+	canary  bool     // a simulated runner polls
+	late    bool     // points before the edit is done are left to other scenarios
+	finish  []string // what is given after the kill, where it is not the command again
 
 	plant  func(a *attempt)
 	fields []string // keys of the section "broken" that the repair changes
@@ -96,6 +98,9 @@ func over(e ended) bool { return strings.Contains(e.stderr, "there is no edit to
 // A register that was begun is finished by fix; before that it is given again.
 func (a *attempt) resume(at int) ended {
 	words := a.words
+	if a.finish != nil {
+		words = a.finish
+	}
 	if a.words[0] == "register" && a.unfinished() != "" {
 		words = fix
 	}

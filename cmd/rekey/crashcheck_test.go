@@ -87,7 +87,7 @@ func (a *attempt) wantTokens(sections []configtoml.Section) map[int64]string {
 }
 
 // undoes reports whether the scenario ends with the section as broken as before.
-func (a *attempt) undoes() bool { return slices.Contains(a.words, "--undo") }
+func (a *attempt) undoes() bool { return slices.Contains(slices.Concat(a.words, a.finish), "--undo") }
 
 // wantRecords looks for orphans and for markers that were not taken off.
 func (a *attempt) wantRecords(held map[int64]string) {

@@ -118,13 +118,26 @@ var resetDiscovered = scenario{
 
 // A canary runs on a record that the repair made, and on one that it found.
 var createCanary = scenario{
-	name: "create, with a canary", version: "17.11", fields: tokenEdit, tags: deployTags, canary: true, plant: createDeleted.plant,
+	name: "create, with a canary", version: "17.11", fields: tokenEdit, tags: deployTags, canary: true, late: true, plant: createDeleted.plant,
 	words: slices.Concat(createDeleted.words, []string{"--canary-project", "acme/web"}),
 }
 
 var resetCanary = scenario{
-	name: "reset, with a canary", version: "17.11", fields: tokenEdit, tags: deployTags, canary: true, plant: resetRotated.plant,
+	name: "reset, with a canary", version: "17.11", fields: tokenEdit, tags: deployTags, canary: true, late: true, plant: resetRotated.plant,
 	words: slices.Concat(fix, []string{"--canary-project", "acme/web"}),
+}
+
+// givenUp is a scenario whose interrupted repair is undone instead of finished.
+func givenUp(s scenario) scenario {
+	s.name, s.late, s.finish, s.fields, s.tags = s.name+", given up", true, []string{"fix", "--undo"}, nil, nil
+	s.check = wantOriginal
+	return s
+}
+
+func wantOriginal(a *attempt) {
+	if now := a.read(); now != a.original {
+		a.errorf("the config is not as it was:\n%s\nwant\n%s", now, a.original)
+	}
 }
 
 // undone is the way back of a scenario: the repair ran undisturbed, its undoing
@@ -144,11 +157,7 @@ func undone(s scenario) scenario {
 		}
 		a.tokenFile = ""
 	}
-	s.check = func(a *attempt) {
-		if now := a.read(); now != a.original {
-			a.errorf("the config is not as it was:\n%s\nwant\n%s", now, a.original)
-		}
-	}
+	s.check = wantOriginal
 	return s
 }
 
@@ -158,7 +167,8 @@ func scenarios() []scenario {
 	undoReset.check = both(undoReset.check, keepsRecords)
 	undoGiven.check = both(undoGiven.check, keepsRecords)
 	return []scenario{createDeleted, resetRotated, resetLost, given, rewrite, mendURL, assign, register, registerFirst,
-		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven}
+		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven,
+		givenUp(createDeleted), givenUp(resetCanary)}
 }
 
 func both(one, two func(*attempt)) func(*attempt) {

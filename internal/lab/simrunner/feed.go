@@ -104,7 +104,7 @@ func (r *Runner) logAnswer(s *section, a pollAnswer) {
 	}
 	switch a.kind {
 	case received:
-		r.log.info("Checking for jobs... received", append(r.fields(s), field{"job", a.job.ID}, field{"repo_url", a.job.GitInfo.RepoURL})...)
+		r.log.info("Checking for jobs... received", append(r.fields(s), field{"job", a.job.ID}, field{"repo_url", cleanURL(a.job.GitInfo.RepoURL)})...)
 	case refused:
 		r.log.error("Checking for jobs... forbidden", fields...)
 	case badURL:

@@ -1,6 +1,7 @@
 package simrunner
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -43,3 +44,13 @@ func withoutType(text string) string {
 
 // first never shows more than half of a text, so that no short token is shown whole.
 func first(text string, n int) string { return text[:min(n, len(text)/2)] }
+
+// cleanURL is what gitlab-runner shows of a URL: not the job token that is the
+// repository's password, nor a query.
+func cleanURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
