@@ -19,7 +19,7 @@ type layer struct {
 
 var (
 	leaves  = []string{".", "internal/durable", "internal/redact"}
-	engines = []string{"internal/configtoml", "internal/diagnose", "internal/remedy"}
+	engines = []string{"internal/configtoml", "internal/diagnose", "internal/fleet", "internal/remedy"}
 )
 
 // layers is the import rule: cmd → cli → app → controller → engines → the
@@ -36,6 +36,7 @@ var layers = map[string]layer{
 	// judge and mend configs share them without an interface in between.
 	"internal/configtoml": {may: leaves},
 	"internal/diagnose":   {may: union(leaves, only("internal/configtoml"))},
+	"internal/fleet":      {may: leaves},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
 
 	"internal/host":   {may: union(leaves, only("internal/configtoml"))},
@@ -72,7 +73,7 @@ var confined = []struct {
 	{"golang.org/x/time", []string{"internal/gitlab"}},
 	{"github.com/pelletier/go-toml", []string{"internal/configtoml"}},
 	{"github.com/BurntSushi/toml", []string{"internal/configtoml", "internal/lab/simrunner"}}, // what gitlab-runner reads with
-	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig"}},                                    // .gitlab-ci.yml of a canary
+	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet"}},                  // .gitlab-ci.yml of a canary; the owners file
 	{"modernc.org/sqlite", []string{"internal/lab"}},
 	{"filippo.io/age", []string{"internal/remedy"}},
 	{"golang.org/x/crypto", []string{"internal/lab"}},

@@ -58,6 +58,9 @@ type Runner struct {
 	ContactedAt     time.Time
 	CreatedAt       time.Time
 	Version         string // of the manager contacted last; "" from 17.0 where GitLab says none
+	Creator         string // username; "" without one: made with a registration token, or by a user since deleted
+	CreatorKnown    bool   // GitLab says who made it (18.0 and later); else Creator tells nothing
+	Busy            *bool  // a job runs on it; nil: GitLab does not say (before 17.x)
 	Projects        []Ref  // only those the user may see
 	Groups          []Ref
 }

@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -43,7 +44,9 @@ type wireRunner struct {
 	CreatedAt       string   `json:"created_at"`
 	Version         string   `json:"version"`
 	Execution       string   `json:"job_execution_status"`
-	Projects        []struct {
+
+	CreatedBy json.RawMessage `json:"created_by"` // absent, null or a user
+	Projects  []struct {
 		ID   int64  `json:"id"`
 		Path string `json:"path_with_namespace"`
 	} `json:"projects"`
@@ -61,6 +64,10 @@ func (w wireRunner) runner() rekey.Runner {
 		MaximumTimeout: time.Duration(w.MaximumTimeout) * time.Second, MaintenanceNote: w.MaintenanceNote,
 		Status: w.Status, Online: w.Online, ContactedAt: timestamp(w.ContactedAt), CreatedAt: timestamp(w.CreatedAt), Version: w.Version,
 	}
+	r.Creator, r.CreatorKnown = creator(w.CreatedBy)
+	if busy := w.Execution == "active"; busy || w.Execution == "idle" {
+		r.Busy = &busy
+	}
 	for _, p := range w.Projects {
 		r.Projects = append(r.Projects, rekey.Ref{ID: p.ID, Path: p.Path})
 	}
@@ -69,6 +76,24 @@ func (w wireRunner) runner() rekey.Runner {
 		r.Groups = append(r.Groups, rekey.Ref{ID: g.ID, Path: path})
 	}
 	return r
+}
+
+// creator reads created_by of a runner (lib/api/entities/ci/runner.rb): null means
+// that no user made it, absent that this version does not say.
+func creator(raw json.RawMessage) (name string, known bool) {
+	if len(raw) == 0 {
+		return "", false
+	}
+	var user *struct {
+		Username string `json:"username"`
+	}
+	if json.Unmarshal(raw, &user) != nil {
+		return "", false
+	}
+	if user == nil {
+		return "", true
+	}
+	return user.Username, user.Username != ""
 }
 
 // Runner reads a record. KindNotFound without ErrNoRoute means that GitLab has
