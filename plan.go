@@ -88,8 +88,10 @@ type Left struct {
 	Index  int     `json:"index"`
 	Name   string  `json:"name"`
 	Causes []Cause `json:"causes"`
-	Reason string  `json:"reason"`
-	Next   string  `json:"next,omitempty"` // what the reader can do
+	// Severity is that of its gravest finding.
+	Severity Severity `json:"severity"`
+	Reason   string   `json:"reason"`
+	Next     string   `json:"next,omitempty"` // what the reader can do
 }
 
 // Plan is what a fix would do, in order. It holds no token.

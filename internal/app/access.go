@@ -32,6 +32,11 @@ type network struct {
 // network builds prober and client. The user token is for one GitLab: the one
 // named by --url, GITLAB_HOST or CI_SERVER_URL, else gitlab.com, as for glab.
 func (a *App) network(in Access) (*network, error) {
+	if in.CAFile != "" {
+		if _, err := os.Stat(in.CAFile); err != nil { // a section's own CA file may be missing, one that was asked for may not
+			return nil, rekey.Errorf(rekey.KindInvalid, "the CA file cannot be read: %w", err).WithHint("give --ca-file the PEM file of your CA")
+		}
+	}
 	n := &network{options: gitlab.Options{CAFile: in.CAFile, Budgets: gitlab.NewBudgets(in.RPS, a.Now), UserAgent: "rekey/" + a.version, Now: a.Now}}
 	n.prober = gitlab.NewProber(n.options)
 	token, err := a.userToken(in)
@@ -50,7 +55,7 @@ func (a *App) network(in Access) (*network, error) {
 		return nil, rekey.Errorf(rekey.KindInvalid, "the GitLab of the user token: %w", err).WithHint("write --url or GITLAB_HOST as https://gitlab.example.com")
 	}
 	options := n.options
-	options.URL, options.Token = n.base, token
+	options.URL, options.Token, options.Patience = n.base, token, in.Timeout
 	n.client, err = gitlab.NewClient(options)
 	return n, err
 }
@@ -61,7 +66,7 @@ func (a *App) userToken(in Access) (rekey.Token, error) {
 	}
 	data, err := os.ReadFile(in.TokenFile)
 	if err != nil {
-		return rekey.Token{}, rekey.Errorf(rekey.KindInvalid, "the user token's file cannot be read: %w", err)
+		return rekey.Token{}, rekey.Errorf(rekey.KindInvalid, "the user token's file cannot be read: %w", err).WithHint("put the token there alone, or set GITLAB_TOKEN")
 	}
 	token := rekey.NewToken(strings.TrimSpace(string(data)))
 	if token.IsZero() {

@@ -77,11 +77,13 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput) (diagnose
 		NoTouch: in.NoTouch, Touch: in.Touch, Progress: in.Progress,
 	}
 	facts := o.Observe(ctx, paths, expect)
+	var tokens []rekey.Token
 	for _, c := range facts.Configs {
 		for _, s := range c.Sections {
-			a.scrub.Add(s.Token)
+			tokens = append(tokens, s.Token)
 		}
 	}
+	a.scrub.Add(tokens...) // all at once: each call sorts what is known anew
 	if err := ctx.Err(); err != nil {
 		return facts, rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
 	}

@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -52,6 +54,7 @@ type FixInput struct {
 	Sections       []string
 	TokenFile      string // "-" is Stdin
 	SeparateRecord bool
+	DryRun, Undo   bool
 	Stdin          io.Reader
 	Report         func(Event)
 }
@@ -65,9 +68,13 @@ type Fix struct {
 	host   repairedHost
 	given  rekey.Token
 	unlock func()
+	// stateless is a dry run where no state directory exists: there is no engine.
+	stateless bool
 }
 
-// Fix opens the state directory and takes its lock. The caller closes the Fix.
+// Fix opens the state directory and takes its lock. A directory that is not there
+// yet is made only for a repair that has a config to write to. The caller closes
+// the Fix.
 func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	n, err := a.network(in.Access)
 	if err != nil {
@@ -77,12 +84,35 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine, unlock, err := a.engine(n, in.State, in.Proof, in.Report)
+	f := &Fix{app: a, in: in, net: n, host: repairedHost{host.Local(a.Now)}, given: given, unlock: func() {}}
+	if err := f.checkFirst(); err != nil || f.stateless {
+		return f, err
+	}
+	f.engine, f.unlock, err = a.engine(n, in.State, in.Proof, in.Report)
 	if err != nil {
 		return nil, err
 	}
-	engine.Given = given
-	return &Fix{app: a, in: in, net: n, engine: engine, host: repairedHost{host.Local(a.Now)}, given: given, unlock: unlock}, nil
+	f.engine.Given = given
+	return f, nil
+}
+
+// checkFirst looks at what can be known before anything is written: without a
+// state directory there is nothing to resume and nothing to undo.
+func (f *Fix) checkFirst() error {
+	dir, err := f.app.stateDir(f.in.State)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if f.in.Undo {
+		return rekey.Errorf(rekey.KindNotFound, "there is nothing to undo: no repair has been journalled in %s", dir).
+			WithHint("journals of another user or place: name their directory with --state-dir")
+	}
+	f.stateless = f.in.DryRun
+	_, err = f.configs()
+	return err
 }
 
 // Close gives the lock back.
@@ -137,7 +167,8 @@ func (a *App) givenToken(file string, stdin io.Reader) (rekey.Token, error) {
 		data, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return rekey.Token{}, rekey.Errorf(rekey.KindInvalid, "the token's file cannot be read: %w", err)
+		return rekey.Token{}, rekey.Errorf(rekey.KindInvalid, "the token's file cannot be read: %w", err).
+			WithHint("name a file that holds the glrt- token alone, or give it on standard input with --token-file -")
 	}
 	token := rekey.NewToken(strings.TrimSpace(string(data)))
 	a.scrub.Add(token)
@@ -161,7 +192,12 @@ func problems(lex rekey.Lexical) string {
 }
 
 // Unfinished returns the targets that an earlier fix left open.
-func (f *Fix) Unfinished() ([]rekey.Target, error) { return f.engine.Unfinished() }
+func (f *Fix) Unfinished() ([]rekey.Target, error) {
+	if f.stateless {
+		return nil, nil
+	}
+	return f.engine.Unfinished()
+}
 
 // Resume finishes them.
 func (f *Fix) Resume(ctx context.Context) ([]rekey.Result, error) { return f.engine.Resume(ctx) }
@@ -179,11 +215,7 @@ func (f *Fix) Undo(ctx context.Context, run string) ([]Undone, error) {
 // Plan observes, judges and plans. Whether the configs can be written is looked
 // at first: where none can, GitLab is asked nothing.
 func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
-	paths, err := f.app.configs(f.in.Configs)
-	if err != nil {
-		return rekey.Plan{}, err
-	}
-	if err := f.someWritable(paths); err != nil {
+	if _, err := f.configs(); err != nil {
 		return rekey.Plan{}, err
 	}
 	facts, err := f.app.observe(ctx, f.net, f.in.DoctorInput)
@@ -202,6 +234,26 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
 	}
 	return p.Plan(ctx)
+}
+
+// configs returns the files to repair: each can be read, and one at least be
+// written.
+func (f *Fix) configs() ([]string, error) {
+	paths, err := f.app.configs(f.in.Configs)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		if _, err := f.host.Host.Read(path); err != nil {
+			return nil, unloadable(err.Error(), rekey.HintOf(err))
+		}
+	}
+	return paths, f.someWritable(paths)
+}
+
+// unloadable is no mistake of the command line, whatever is wrong with the file.
+func unloadable(text, hint string) error {
+	return rekey.Errorf(rekey.KindUnavailable, "%s", text).WithHint("%s", hint)
 }
 
 // someWritable fails when no config could be changed.
@@ -224,7 +276,7 @@ func (f *Fix) someWritable(paths []string) error {
 func firstUnreadable(facts diagnose.Facts) error {
 	for _, c := range facts.Configs {
 		if c.Err != "" {
-			return rekey.Errorf(rekey.KindInvalid, "%s", c.Err).WithHint("mend the file first, or leave it out: --config FILE names the others; nothing was changed")
+			return unloadable(c.Err, "mend the file first, or name the others with --config FILE; nothing was changed")
 		}
 	}
 	return nil

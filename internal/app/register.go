@@ -2,10 +2,15 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"rekey"
+	"rekey/internal/configtoml"
 	"rekey/internal/gitlab"
 	"rekey/internal/host"
 	"rekey/internal/remedy"
@@ -40,6 +45,9 @@ func (a *App) Register(ctx context.Context, in RegisterInput) (rekey.Result, err
 	if err != nil {
 		return rekey.Result{}, err
 	}
+	if err := a.makeHome(target.Config); err != nil {
+		return rekey.Result{}, err
+	}
 	engine, unlock, err := a.engine(n, in.State, in.Proof, in.Report)
 	if err != nil {
 		return rekey.Result{}, err
@@ -66,7 +74,7 @@ func (a *App) newSection(ctx context.Context, n *network, in RegisterInput, give
 			return rekey.Target{}, rekey.Errorf(rekey.KindInvalid, "the host has no name: %w", err).WithHint("give one with --name")
 		}
 	}
-	if err := a.prepare(path); err != nil {
+	if err := a.writable(path); err != nil {
 		return rekey.Target{}, err
 	}
 	t := rekey.Target{Config: path, Name: name, Remedy: rekey.RemedyAppend, Executor: in.Executor, Image: in.Image}
@@ -83,9 +91,28 @@ func (a *App) newSection(ctx context.Context, n *network, in RegisterInput, give
 	if err != nil {
 		return t, err
 	}
+	if err := mayRegister(ctx, client); err != nil {
+		return t, err
+	}
 	t.GitLab, t.URL = client.URL(), client.URL()
 	t.Attributes, err = remedy.AttributesFrom(ctx, records{client}, in.flags(), name)
 	return t, err
+}
+
+// mayRegister fails where the user token is known to lack a scope: a record that
+// was made and may not be given its tags helps nobody.
+func mayRegister(ctx context.Context, client *gitlab.Client) error {
+	user, err := client.WhoAmI(ctx)
+	if err != nil || user.Scopes == nil || slices.Contains(user.Scopes, "api") {
+		return nil //nolint:nilerr // GitLab does not tell: it will say when it is asked for a record
+	}
+	for _, scope := range []string{"create_runner", "manage_runner"} {
+		if !slices.Contains(user.Scopes, scope) {
+			return rekey.Errorf(rekey.KindDenied, "the user token lacks the scope %s", scope).
+				WithHint("use a user token with the scopes create_runner and manage_runner (or api); this one has %s", strings.Join(user.Scopes, ", "))
+		}
+	}
+	return nil
 }
 
 func (a *App) givenURL(in Access) (string, error) {
@@ -115,23 +142,47 @@ func (a *App) registerConfig(named string) (string, error) {
 	return host.Local(a.Now).DefaultConfig()
 }
 
-// prepare makes the directory and the system id, and checks that a config that
-// exists can be read and changed.
-func (a *App) prepare(path string) error {
+// writable checks that a config that exists can be read and changed, and that a
+// section can be added to it.
+func (a *App) writable(path string) error {
 	h := repairedHost{host.Local(a.Now)}
-	_, err := h.Read(path)
-	switch {
-	case err == nil:
-		if err := h.CheckWritable(path); err != nil {
-			return err
-		}
-	case rekey.KindOf(err) != rekey.KindNotFound:
-		return err
-	default:
-		if err := h.MakeDir(path); err != nil {
-			return err
-		}
+	data, err := h.Read(path)
+	if err != nil && rekey.KindOf(err) == rekey.KindNotFound {
+		return nil
 	}
-	_, err = h.WriteSystemID(path)
+	if err == nil {
+		err = appendable(path, data)
+	}
+	if err != nil {
+		return err
+	}
+	return h.CheckWritable(path)
+}
+
+// makeHome makes the directory of a config that is not there yet, and the system
+// id.
+func (a *App) makeHome(path string) error {
+	h := host.Local(a.Now)
+	if err := h.MakeDir(path); err != nil {
+		return err
+	}
+	_, err := h.WriteSystemID(path)
 	return err
+}
+
+// appendable tries a section on the config before GitLab is asked for a record.
+func appendable(path string, data []byte) error {
+	doc, err := configtoml.Parse(data)
+	var syntax *configtoml.SyntaxError
+	if errors.As(err, &syntax) {
+		return unloadable(fmt.Sprintf("%s:%d: column %d: %s", path, syntax.Line, syntax.Column, syntax.Reason),
+			"mend the file first; nothing was changed")
+	}
+	if err == nil {
+		_, err = doc.Append(configtoml.NewSection{Name: "x", URL: "https://gitlab.example.com", Token: rekey.NewToken("glrt-00000000000000000000"), Executor: "shell"})
+	}
+	if err != nil {
+		return unloadable(path+": "+err.Error(), rekey.HintOf(err))
+	}
+	return nil
 }

@@ -68,7 +68,8 @@ func run(ctx context.Context, args []string, s Streams) int {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	return c.exit(root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return c.exit(err, cmd.CommandPath())
 }
 
 // command is what every command shares.
@@ -78,7 +79,7 @@ type command struct {
 }
 
 func (c *command) root() *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "rekey",
 		Short: "Find, explain, repair and prove GitLab runner tokens",
 		Long: `rekey finds every GitLab runner whose token does not match its GitLab, says
@@ -89,15 +90,14 @@ exactly why, repairs it and proves the repair with a job.
   rekey fix               do it, and prove it
   rekey lab demo          watch all of it on a lab of its own`,
 		SilenceErrors: true, SilenceUsage: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
-	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(c.doctor(), c.fix(), c.register(), c.runner(), c.lab(), c.version())
+	}, c.doctor(), c.fix(), c.register(), c.runner(), c.lab(), c.version())
+	root.SetFlagErrorFunc(flagError)
 	return root
 }
 
-// exit shows an error with the next thing to type, and maps it to a code.
-func (c *command) exit(err error) int {
+// exit shows an error with the next thing to type, and maps it to a code; path is
+// the command that was run.
+func (c *command) exit(err error, path string) int {
 	var code exitError
 	var usage usageError
 	switch {
@@ -106,7 +106,7 @@ func (c *command) exit(err error) int {
 	case errors.As(err, &code):
 		return int(code)
 	case errors.As(err, &usage), isCobraUsage(err):
-		fmt.Fprintf(c.Err, "rekey: %s\nTry `rekey --help`, or `rekey COMMAND --help` for examples.\n", c.app.Scrub(err.Error()))
+		fmt.Fprintf(c.Err, "rekey: %s\n  → see `%s --help`\n", c.app.Scrub(err.Error()), path)
 		return exitUsage
 	}
 	fmt.Fprintf(c.Err, "rekey: %s\n", c.app.Scrub(err.Error()))
@@ -117,12 +117,4 @@ func (c *command) exit(err error) int {
 		return exitUsage
 	}
 	return exitFailed
-}
-
-// noArgs refuses stray words, as a mistyped flag leaves.
-func noArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("%q is not expected here", args[0])}
-	}
-	return nil
 }

@@ -34,8 +34,8 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 			if err != nil {
 				return err
 			}
-			if output != "table" && output != "json" {
-				return usageError{fmt.Errorf("-o %s is not known: use table or json", output)}
+			if err := known("-o", output, "table", "json"); err != nil {
+				return err
 			}
 			progress := c.progress("checked")
 			in.Progress = progress.update

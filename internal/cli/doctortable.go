@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"rekey"
@@ -12,7 +13,7 @@ import (
 // doctorTable shows a report to a person: healthy sections take one line, the
 // others say what, why, what was seen and what to do.
 func (c *command) doctorTable(out app.DoctorOutput) {
-	p, r := c.paper(), out.Report
+	p, r := &chart{paper: c.paper(), told: map[string]string{}}, out.Report
 	for _, config := range r.Configs {
 		p.line("%s", p.bold(config.Path))
 		if config.Error != "" {
@@ -31,7 +32,39 @@ func (c *command) doctorTable(out app.DoctorOutput) {
 	for _, note := range r.Notes {
 		p.wrapped("  ", note)
 	}
-	p.summary(r)
+	for _, server := range r.GitLab {
+		p.userToken(server)
+	}
+	if len(r.Configs) > 0 { // none in a report that starts from a job
+		p.summary(r)
+	}
+}
+
+// chart is one table under way. What was told of one section is not told again of
+// the next: told maps a remedy, or what was not told, to who had it first.
+type chart struct {
+	*paper
+	told map[string]string
+}
+
+// once writes text after first, or refers to the section that had the same.
+func (p *chart) once(first, text, title string) {
+	if who, again := p.told[text]; again && who != title {
+		text = "as for " + who
+	} else {
+		p.told[text] = title
+	}
+	p.wrapped(first, text)
+}
+
+// userToken says once what every section of that GitLab suffers from.
+func (p *paper) userToken(s diagnose.ServerReport) {
+	switch s.UserToken {
+	case diagnose.UserTokenRefused:
+		p.wrapped(p.yellow("!")+" ", fmt.Sprintf("%s refuses the user token (401): it is unknown, expired or revoked; the verdicts do without it", s.URL))
+	case diagnose.UserTokenUnknown:
+		p.wrapped(p.yellow("!")+" ", fmt.Sprintf("%s could not be asked with the user token: %s", s.URL, s.UserTokenDetail))
+	}
 }
 
 func of(sections []diagnose.SectionReport, path string) []diagnose.SectionReport {
@@ -59,7 +92,7 @@ func title(s diagnose.SectionReport) string {
 	return s.Name
 }
 
-func (p *paper) section(s diagnose.SectionReport, width int) {
+func (p *chart) section(s diagnose.SectionReport, width int) {
 	mark := map[rekey.Verdict]string{rekey.Valid: p.green("✔"), rekey.Invalid: p.red("✘"), rekey.Unknown: p.yellow("?")}[s.Verdict]
 	id := ""
 	if s.RunnerID != 0 {
@@ -67,14 +100,15 @@ func (p *paper) section(s diagnose.SectionReport, width int) {
 	}
 	p.line("  %s %-*s  %-7s  %s", mark, width, title(s), s.Verdict, p.faint(id+s.URL))
 	for _, f := range s.Findings {
-		p.finding(f, "      ")
+		p.finding(f, s)
 	}
 	if s.Untold != "" && len(s.Findings) > 0 {
-		p.wrapped("      not told: ", s.Untold)
+		p.once("      not told: ", s.Untold, title(s))
 	}
 }
 
-func (p *paper) finding(f rekey.Finding, indent string) {
+func (p *chart) finding(f rekey.Finding, s diagnose.SectionReport) {
+	const indent = "      "
 	if f.Severity == rekey.Info {
 		p.hint(f, indent)
 		return
@@ -88,9 +122,9 @@ func (p *paper) finding(f rekey.Finding, indent string) {
 	}
 	p.line("%s%s %s", indent, label, p.faint(fmt.Sprintf("(%s, %s)", f.Severity, f.Confidence)))
 	for _, e := range f.Evidence {
-		p.wrapped(indent+"  saw ", evidence(e))
+		p.wrapped(indent+"  saw ", evidence(e, s))
 	}
-	p.wrapped(indent+"  do  ", f.Remedy)
+	p.once(indent+"  do  ", f.Remedy, title(s))
 	for _, b := range f.Because {
 		p.line("%s  explains %s", indent, b.Cause)
 	}
@@ -98,18 +132,23 @@ func (p *paper) finding(f rekey.Finding, indent string) {
 
 // hint shows a finding of severity info in one sentence; those that are merely
 // possible are for programs.
-func (p *paper) hint(f rekey.Finding, indent string) {
+func (p *chart) hint(f rekey.Finding, indent string) {
 	if f.Confidence != rekey.Possible && len(f.Evidence) > 0 {
 		p.wrapped(indent+"note: ", f.Evidence[0].Seen)
 	}
 }
 
-func evidence(e rekey.Evidence) string {
-	text := e.Seen
-	if e.Where != "" {
-		text += " (" + e.Where + ")"
+// evidence leaves out of the place what the lines above say already: the file, and
+// the GitLab's address.
+func evidence(e rekey.Evidence, s diagnose.SectionReport) string {
+	where := strings.Replace(e.Where, s.Config+":", "line ", 1)
+	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
+		where = strings.Replace(where, u.Scheme+"://"+u.Host+"/", "/", 1)
 	}
-	return text
+	if where == "" || where == s.Config {
+		return e.Seen
+	}
+	return e.Seen + " (" + where + ")"
 }
 
 func (p *paper) summary(r diagnose.Report) {

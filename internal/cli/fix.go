@@ -67,11 +67,12 @@ that a colleague made: --token-file FILE, or - for standard input.`,
 }
 
 func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error {
-	if f.output != "text" && f.output != "json" {
-		return usageError{fmt.Errorf("-o %s is not known: use text or json", f.output)}
+	if err := known("-o", f.output, "text", "json"); err != nil {
+		return err
 	}
 	in.Report = c.conversation()
 	in.Stdin = c.In
+	in.DryRun, in.Undo = f.dryRun, f.undo
 	progress := c.progress("checked")
 	in.Progress = progress.update
 	fix, err := c.app.Fix(ctx, in)
@@ -124,6 +125,9 @@ func (c *command) applyPlan(ctx context.Context, fix *app.Fix, plan rekey.Plan, 
 		return rekey.Errorf(rekey.KindConflict, "the plan's digest is %s, not %s: the world has moved", plan.Digest(), f.plan).
 			WithHint("read the new plan, then give its digest")
 	case f.dryRun:
+		if text && len(plan.Targets) > 0 {
+			c.paper().line("Next: `rekey fix` asks and applies; `rekey fix --yes --plan %s` applies exactly this plan.", plan.Digest())
+		}
 		return c.fixed(fixReport{Plan: &plan, Digest: plan.Digest()}, f)
 	case len(plan.Targets) == 0:
 		return c.fixed(fixReport{Plan: &plan, Digest: plan.Digest(), Results: resumed}, f)

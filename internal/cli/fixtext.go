@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"rekey"
@@ -61,7 +62,7 @@ func joinCauses(causes []rekey.Cause) string {
 }
 
 // fixed shows the results and chooses the exit code: 4 when some targets did not
-// come to their end, 1 when none did.
+// come to their end, 1 when none did, 3 when all did and an error is left alone.
 func (c *command) fixed(r fixReport, f fixFlags) error {
 	r.Schema = "rekey.fix/1"
 	if f.output == "json" {
@@ -81,12 +82,18 @@ func (c *command) fixed(r fixReport, f fixFlags) error {
 		}
 	}
 	switch {
+	case bad == 0 && !f.dryRun && r.leavesErrors():
+		return exitError(exitFindings)
 	case bad == 0:
 		return nil
 	case bad < len(r.Results):
 		return exitError(exitPartial)
 	}
 	return exitError(exitFailed)
+}
+
+func (r fixReport) leavesErrors() bool {
+	return r.Plan != nil && slices.ContainsFunc(r.Plan.Left, func(l rekey.Left) bool { return l.Severity.AtLeast(rekey.Failing) })
 }
 
 func (c *command) results(results []rekey.Result) {

@@ -7,10 +7,8 @@ import (
 )
 
 func (c *command) lab() *cobra.Command {
-	cmd := &cobra.Command{Use: "lab", Short: "A GitLab of any version to rehearse on; never for production", Args: noArgs,
-		Run: func(cmd *cobra.Command, _ []string) { _ = cmd.Help() }}
-	cmd.AddCommand(c.labUp(), c.labRunner(), c.labDemo())
-	return cmd
+	return group(&cobra.Command{Use: "lab", Short: "A GitLab of any version to rehearse on; never for production"},
+		c.labUp(), c.labRunner(), c.labDemo())
 }
 
 func (c *command) labUp() *cobra.Command {

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"rekey"
@@ -28,6 +31,9 @@ A user token (GITLAB_TOKEN) needs create_runner and manage_runner, or api. With
 			if err := record.into(cmd, &in.Record); err != nil {
 				return err
 			}
+			if err := executable(in.Executor, in.Image); err != nil {
+				return err
+			}
 			in.Report, in.Stdin = c.conversation(), c.In
 			result, err := c.app.Register(cmd.Context(), in)
 			if err != nil {
@@ -47,4 +53,15 @@ A user token (GITLAB_TOKEN) needs create_runner and manage_runner, or api. With
 	proofFlags(cmd, &in.Proof)
 	stateFlags(cmd, &in.State)
 	return cmd
+}
+
+// executable refuses what gitlab-runner would not run.
+func executable(executor, image string) error {
+	switch {
+	case executor == "docker" && image == "":
+		return usageError{errors.New("the docker executor needs --docker-image, such as alpine:latest")}
+	case executor != "docker" && image != "":
+		return usageError{fmt.Errorf("--docker-image is for --executor docker, not %s", executor)}
+	}
+	return known("--executor", executor, "shell", "docker")
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,10 +15,7 @@ import (
 )
 
 func (c *command) runner() *cobra.Command {
-	cmd := &cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it", Args: noArgs,
-		Run: func(cmd *cobra.Command, _ []string) { _ = cmd.Help() }}
-	cmd.AddCommand(c.runnerList(), c.runnerShow())
-	return cmd
+	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it"}, c.runnerList(), c.runnerShow())
 }
 
 func (c *command) runnerList() *cobra.Command {
@@ -35,6 +34,10 @@ those the user administers.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if offline {
 				in.Status = "offline"
+			}
+			err := cmp.Or(known("-o", output, "table", "json"), known("--status", in.Status, "", "online", "offline", "stale", "never_contacted"))
+			if err != nil {
+				return err
 			}
 			runners, err := c.app.Runners(cmd.Context(), in)
 			if err != nil {
@@ -78,12 +81,15 @@ func (c *command) runnerShow() *cobra.Command {
 	var access app.Access
 	output := "text"
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show one runner record and its managers", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show one runner record and its managers", Args: oneID,
 		Example: "  rekey runner show 4711",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := known("-o", output, "text", "json"); err != nil {
+				return err
+			}
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id < 1 {
-				return usageError{fmt.Errorf("%q is not a runner id", args[0])}
+				return usageError{fmt.Errorf("%q is not the id of a runner", args[0])}
 			}
 			detail, err := c.app.RunnerDetail(cmd.Context(), access, rekey.RunnerID(id))
 			if err != nil {
@@ -99,6 +105,13 @@ func (c *command) runnerShow() *cobra.Command {
 	cmd.Flags().StringVarP(&output, "output", "o", output, "text or json")
 	accessFlags(cmd, &access)
 	return cmd
+}
+
+func oneID(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{errors.New("name one runner by its id, as `rekey runner list` gives it")}
+	}
+	return nil
 }
 
 func (c *command) runnerText(d app.RunnerDetail) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,9 +40,11 @@ func (p *paper) red(text string) string    { return p.paint("31", text) }
 func (p *paper) green(text string) string  { return p.paint("32", text) }
 func (p *paper) yellow(text string) string { return p.paint("33", text) }
 
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
 // wrapped writes text after first, continued under it, within the width.
 func (p *paper) wrapped(first, text string) {
-	indent := strings.Repeat(" ", utf8.RuneCountInString(first))
+	indent := strings.Repeat(" ", utf8.RuneCountInString(colours.ReplaceAllString(first, "")))
 	limit := max(24, p.width-len(indent))
 	lead := first
 	for _, line := range fold(text, limit) {

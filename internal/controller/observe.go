@@ -8,7 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,8 +75,8 @@ func (o *Observer) Observe(ctx context.Context, paths []string, expect diagnose.
 	}
 	servers := o.servers(ctx, &facts)
 	o.ask(ctx, &facts, servers)
-	for _, s := range servers {
-		facts.Servers = append(facts.Servers, s.finish())
+	for _, base := range slices.Sorted(maps.Keys(servers)) {
+		facts.Servers = append(facts.Servers, servers[base].finish())
 	}
 	facts.Now = o.Now()
 	return facts
@@ -99,7 +102,8 @@ func (o *Observer) config(path string) diagnose.Config {
 }
 
 func readProblem(path string, err error) string {
-	text := fmt.Sprintf("%s: %v", path, err)
+	said := strings.TrimLeft(strings.TrimPrefix(err.Error(), path), ": ")
+	text := fmt.Sprintf("%s: %s", path, said)
 	if hint := rekey.HintOf(err); hint != "" {
 		text += " (" + hint + ")"
 	}
@@ -109,7 +113,7 @@ func readProblem(path string, err error) string {
 func parseProblem(path string, err error) string {
 	var syntax *configtoml.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Sprintf("%s:%d: %s", path, syntax.Line, syntax.Reason)
+		return fmt.Sprintf("%s:%d: column %d: %s", path, syntax.Line, syntax.Column, syntax.Reason)
 	}
 	return fmt.Sprintf("%s:1: %v", path, err)
 }

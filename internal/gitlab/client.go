@@ -172,6 +172,11 @@ type call func(...api.RequestOptionFunc) (*api.Response, error)
 
 // read makes a request that changes nothing, and repeats it where that may help.
 func (c *Client) read(ctx context.Context, op operation, do call) error {
+	if c.opts.Patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.opts.Patience)
+		defer cancel()
+	}
 	var last error
 	for try := 1; ; try++ {
 		if err := c.budget.Wait(ctx); err != nil {

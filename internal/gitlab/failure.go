@@ -71,7 +71,8 @@ func (c *Client) noAnswer(op operation, err error, wrote bool) *failed {
 	if errors.Is(err, context.Canceled) {
 		cause = context.Canceled
 	}
-	e := op.fail(rekey.KindUnavailable, cause, "%s", short(c.scrub, transportText(err)))
+	e := op.fail(rekey.KindUnavailable, cause, "%s", short(c.scrub, transportText(err))).
+		WithHint("see whether %s is the right address and what this host gets there: curl -sSI %[1]s/api/v4/version", c.base)
 	if op.changes && wrote {
 		e = op.unknown(e)
 	}
@@ -126,7 +127,7 @@ func (op operation) refused(status int, e envelope, text string) *rekey.Error {
 		return op.fail(rekey.KindDenied, ErrTokenRefused, "GitLab refuses the user token: %s", text).
 			WithHint("use a user token that is not expired or revoked, with the scope %s", op.scope)
 	case e.insufficientScope():
-		return op.fail(rekey.KindDenied, ErrScope, "the user token lacks a scope: %s", text).
+		return op.fail(rekey.KindDenied, ErrScope, "the user token lacks the scope %s", op.scope).
 			WithHint("use a user token with the scope %s", op.scope)
 	case status == http.StatusForbidden && e.readOnly():
 		return op.fail(rekey.KindUnavailable, ErrReadOnly, "GitLab is read-only now: %s", text).WithHint("wait until the maintenance ends")
@@ -135,7 +136,8 @@ func (op operation) refused(status int, e envelope, text string) *rekey.Error {
 	case status == http.StatusNotFound && e.unknownRoute():
 		return op.fail(rekey.KindNotFound, ErrNoRoute, "this GitLab has no such endpoint: it is too old, or the URL is not its base URL")
 	case status == http.StatusNotFound:
-		return op.fail(rekey.KindNotFound, nil, "%s", text)
+		return op.fail(rekey.KindNotFound, nil, "%s", text).
+			WithHint("check the name or id, and that the user of the token may see it: GitLab says 404 for both")
 	case status == http.StatusConflict, status == http.StatusPreconditionFailed:
 		return op.fail(rekey.KindConflict, nil, "%s", text)
 	case status == http.StatusGone:

@@ -35,6 +35,7 @@ type Options struct {
 
 	CAFile    string           // PEM of CAs trusted beside the system's
 	Timeout   time.Duration    // of one request; 0 is 15 s
+	Patience  time.Duration    // Client: of one question, pauses and repetitions included; 0: no limit but the caller's
 	UserAgent string           // "rekey/<version>"
 	Budgets   *Budgets         // shared by all that talk to one GitLab; nil: no limit of our own
 	Now       func() time.Time // the clock; required
@@ -180,7 +181,7 @@ func transportText(err error) string {
 	)
 	switch {
 	case errors.As(err, &unknownCA):
-		return "the certificate is signed by an unknown authority; name its CA with tls-ca-file in the section, or with SSL_CERT_FILE"
+		return "the certificate is signed by an unknown authority; name its CA with --ca-file FILE, and for gitlab-runner with tls-ca-file in the section"
 	case errors.As(err, &hostname):
 		return "the certificate is for another host: " + hostname.Error()
 	case errors.As(err, &badCert):

@@ -115,7 +115,7 @@ func (p *Planner) add(ctx context.Context, plan *rekey.Plan, s diagnose.Section,
 	if !ok {
 		return
 	}
-	left := rekey.Left{Config: s.Config, Index: s.Index, Name: s.Name, Causes: causes(r)}
+	left := rekey.Left{Config: s.Config, Index: s.Index, Name: s.Name, Causes: causes(r), Severity: byGravity(r.Findings)[0].Severity}
 	if c.why != "" {
 		left.Reason, left.Next = c.why, c.next
 		plan.Left = append(plan.Left, left)
