@@ -25,6 +25,9 @@ func postProjectRunner(c *call) (answer, error) {
 	if there {
 		return answer{}, c.alreadyAssigned()
 	}
+	if err := c.assignmentQuota(p.ID); err != nil {
+		return answer{}, err
+	}
 	c.onCommit(func() { c.queue.changed(r.ID) })
 	if err := c.exec("INSERT INTO runner_projects (runner_id, project_id) VALUES (?, ?)", r.ID, p.ID); err != nil {
 		return answer{}, err
@@ -57,6 +60,18 @@ func (c *call) alreadyAssigned() error {
 		return message(http.StatusBadRequest, "Validation failed: Runner has already been assigned")
 	}
 	return modelErrors("assign_to", "Validation failed: Runner projects is invalid")
+}
+
+// assignmentQuota is the plan limit of the project that a runner is assigned to.
+func (c *call) assignmentQuota(project int64) error {
+	wrong, err := c.overQuota(projectType, project)
+	if err != nil || len(wrong) == 0 {
+		return err
+	}
+	if c.Server.has(assignFlatError) {
+		return message(http.StatusBadRequest, "Validation failed: "+wrong[0].text)
+	}
+	return modelErrors("assign_to", "Validation failed: "+wrong[0].text)
 }
 
 // deleteProjectRunner takes a runner from a project, never from its owner project.

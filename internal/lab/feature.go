@@ -36,6 +36,18 @@ const (
 	assignFlatError         feature = "assign-flat-error"
 	pipelineVariablesRole   feature = "pipeline-variables-role"
 	comVariablesOff         feature = "com-pipeline-variables-off"
+	explicitTokenExpiry     feature = "explicit-token-expiry"
+	jobRateLimits           feature = "job-rate-limits"
+	limitRetryAfter         feature = "limit-retry-after"
+	throttleHeaders         feature = "throttle-headers"
+	orphanRefusal           feature = "orphan-refusal"
+	keysetRunnerJobs        feature = "keyset-runner-jobs"
+	liveTrace               feature = "live-trace"
+	jobTokenExpiry          feature = "job-token-expiry"
+	hiddenVariables         feature = "hidden-variables"
+	variableDescription     feature = "variable-description"
+	tokenRotation           feature = "access-token-rotation"
+	includeProjects         feature = "include-projects"
 )
 
 // featureRow bounds a feature: from since on, and before until where that is set.
@@ -69,6 +81,18 @@ var features = []featureRow{
 	{assignFlatError, v(16, 0), never, unverified, "a refused assignment answers a flat message, before an object"},
 	{pipelineVariablesRole, v(17, 1), never, fromDocumentation, "ci_pipeline_variables_minimum_override_role"},
 	{comVariablesOff, v(18, 0), never, unverified, "profile gitlab.com: in new namespaces nobody may set pipeline variables"},
+	{explicitTokenExpiry, v(18, 10), never, unverified, "token_expires_at and token_rotation_deadline of POST /user/runners; without a licence GitLab may ignore them"},
+	{jobRateLimits, v(18, 5), never, fromSource, "runner_jobs_*_api_limit of the job endpoints"},
+	{limitRetryAfter, v(18, 0), never, unverified, "Retry-After: 60 with the application limiter's 429"},
+	{throttleHeaders, v(17, 0), never, unverified, "RateLimit-* headers on every throttled endpoint's answer, before only with 429"},
+	{orphanRefusal, v(17, 8), v(19, 0), fromSpecification, "an orphaned runner is told so, 403 or 422"},
+	{keysetRunnerJobs, v(16, 0), never, unverified, "keyset pagination of GET /runners/:id/jobs"},
+	{liveTrace, v(17, 11), never, fromDocumentation, "ci_job_live_trace_enabled lets a final PUT answer 202 first"},
+	{jobTokenExpiry, v(18, 0), never, unverified, `403 "Job token has expired" once the job's timeout is long over`},
+	{hiddenVariables, v(17, 4), never, fromDocumentation, "masked_and_hidden of variables"},
+	{variableDescription, v(16, 2), never, fromDocumentation, "description of variables"},
+	{tokenRotation, v(16, 0), never, fromDocumentation, "rotation of personal, project and group access tokens"},
+	{includeProjects, v(18, 6), never, unverified, "include_projects=false of GET /runners/:id"},
 }
 
 var never rekey.Version

@@ -28,7 +28,25 @@ func (t *tx) found(o Options) error {
 		return err
 	}
 	t.cachedSettings.Store(loaded)
+	if err := t.cacheSwitches(); err != nil {
+		return err
+	}
 	return t.ensureAdminToken()
+}
+
+// cacheSwitches reads feature flags and plan limits into memory.
+func (t *tx) cacheSwitches() error {
+	set, err := t.loadFlags()
+	if err != nil {
+		return err
+	}
+	most, err := t.loadLimits()
+	if err != nil {
+		return err
+	}
+	t.cachedFlags.Store(&set)
+	t.cachedLimits.Store(&most)
+	return nil
 }
 
 func (t *tx) foundFresh(o Options) error {

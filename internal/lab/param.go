@@ -20,6 +20,7 @@ const (
 	hash
 	array
 	date
+	moment // a time of day, ISO 8601
 )
 
 // param declares one parameter of a route as GitLab's Grape blocks do.
@@ -104,9 +105,13 @@ func (p paramSet) groupErrors(out params) []string {
 		for i, declared := range p.params {
 			names[i] = declared.name
 		}
-		wrong = append(wrong, strings.Join(names, ", ")+" are missing, at least one parameter must be provided")
+		wrong = append(wrong, atLeastOneText(names))
 	}
 	return wrong
+}
+
+func atLeastOneText(names []string) string {
+	return strings.Join(names, ", ") + " are missing, at least one parameter must be provided"
 }
 
 func coerce(k kind, value any) (any, bool) {
@@ -129,7 +134,26 @@ func coerce(k kind, value any) (any, bool) {
 		items, isArray := value.([]any)
 		return items, isArray
 	}
+	if k == moment {
+		return coerceMoment(value)
+	}
 	return coerceDate(value)
+}
+
+// momentLayouts are the forms of ISO 8601 that clients write.
+var momentLayouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05", time.DateOnly}
+
+func coerceMoment(value any) (any, bool) {
+	spelled, isText := value.(string)
+	if !isText || spelled == "" {
+		return nil, isText
+	}
+	for _, layout := range momentLayouts {
+		if t, err := time.Parse(layout, spelled); err == nil {
+			return t, true
+		}
+	}
+	return nil, false
 }
 
 func coerceText(value any) (any, bool) {

@@ -53,7 +53,11 @@ func postRunner(c *call) (answer, error) {
 	if info, given := c.params["info"].(map[string]any); given {
 		r.Name, _ = info["name"].(string)
 	}
-	if err := asObject(r.check(true)); err != nil {
+	wrong, err := c.overQuota(r.Type, quotaOwner(&r, target.project))
+	if err != nil {
+		return answer{}, err
+	}
+	if err := asObject(append(r.check(true), wrong...)); err != nil {
 		return answer{}, err
 	}
 	made, err := c.insertRunner(&r, target.project)
@@ -90,7 +94,20 @@ func (c *call) projectByRegistrationToken(token string) (registerTarget, error) 
 	p, err := row(c.tx, scanProject, "SELECT "+projectColumns+" FROM projects WHERE registration_digest = ? AND runner_registration_enabled",
 		c.secrets.digest(domainRegistration, token))
 	target.namespace, target.project = p.NamespaceID, p.ID
-	return target, err
+	if err != nil {
+		return target, err
+	}
+	return target, c.closedIsUnknown(p.NamespaceID)
+}
+
+// closedIsUnknown lets a token of a group or project whose members may not
+// register runners be as unknown as any other: its section is gone.
+func (t *tx) closedIsUnknown(namespaceID int64) error {
+	up, err := t.ancestry(namespaceID)
+	if err == nil && !registrationOpen(up) {
+		err = sql.ErrNoRows
+	}
+	return err
 }
 
 func (c *call) groupByRegistrationToken(token string) (registerTarget, error) {
@@ -101,7 +118,10 @@ func (c *call) groupByRegistrationToken(token string) (registerTarget, error) {
 	g, err := row(c.tx, scanNamespace, "SELECT "+namespaceColumns+" FROM namespaces WHERE kind = 'group' AND registration_digest = ?",
 		c.secrets.digest(domainRegistration, token))
 	target.namespace = g.ID
-	return target, err
+	if err != nil {
+		return target, err
+	}
+	return target, c.closedIsUnknown(g.ID)
 }
 
 // switchedOn checks the instance switch, and for groups and projects the one of

@@ -21,6 +21,7 @@ type runner struct {
 	MaintenanceNote  string
 	Tags             list
 	TokenExpiresAt   stamp
+	RotationDeadline stamp // after it the token cannot be reset
 	RegistrationType string
 	CreationState    string // started until the first jobs/request, then finished
 	CreatorID        int64
@@ -42,13 +43,13 @@ const (
 )
 
 const runnerColumns = `r.id, r.runner_type, coalesce(r.group_id, 0), r.name, r.description, r.active, r.locked, r.run_untagged, r.access_level,
-	r.maximum_timeout, r.maintenance_note, r.tags, r.token_expires_at, r.registration_type, r.creation_state, coalesce(r.creator_id, 0),
+	r.maximum_timeout, r.maintenance_note, r.tags, r.token_expires_at, r.token_rotation_deadline, r.registration_type, r.creation_state, coalesce(r.creator_id, 0),
 	r.contacted_at, r.created_at, r.updated_at`
 
 func scanRunner(sc scanner) (runner, error) {
 	var r runner
 	err := sc.Scan(&r.ID, &r.Type, &r.GroupID, &r.Name, &r.Description, &r.Active, &r.Locked, &r.RunUntagged, &r.AccessLevel,
-		&r.MaximumTimeout, &r.MaintenanceNote, &r.Tags, &r.TokenExpiresAt, &r.RegistrationType, &r.CreationState, &r.CreatorID,
+		&r.MaximumTimeout, &r.MaintenanceNote, &r.Tags, &r.TokenExpiresAt, &r.RotationDeadline, &r.RegistrationType, &r.CreationState, &r.CreatorID,
 		&r.ContactedAt, &r.CreatedAt, &r.UpdatedAt)
 	return r, err
 }
@@ -101,6 +102,9 @@ func (t *tx) insertRunner(r *runner, project int64) (issued, error) {
 // resetToken replaces the token. The old one stops matching at the commit; the
 // new one has this version's shape and an expiry by the current settings.
 func (t *tx) resetToken(r *runner) (issued, error) {
+	if t.rotationOver(r) {
+		return issued{}, grape(http.StatusForbidden, "Token rotation deadline has passed")
+	}
 	owner, err := t.ownerProject(r)
 	if err != nil {
 		return issued{}, err
@@ -111,7 +115,7 @@ func (t *tx) resetToken(r *runner) (issued, error) {
 	}
 	token := newRunnerToken(t.version, r, owner, t.settings().text("instance_token_prefix"))
 	t.onCommit(func() { t.queue.forgetRunner(r.ID) })
-	return issued{Token: token, ExpiresAt: expires}, t.exec("UPDATE runners SET token_digest = ?, token_expires_at = ?, updated_at = ? WHERE id = ?",
+	return issued{Token: token, ExpiresAt: expires}, t.exec("UPDATE runners SET token_digest = ?, token_expires_at = ?, token_rotation_deadline = NULL, updated_at = ? WHERE id = ?",
 		t.secrets.digest(domainRunner, token), expires, at(t.now), r.ID)
 }
 

@@ -9,7 +9,7 @@ var attributeParams = []param{may("description", text), may("paused", boolean), 
 	may("tag_list", words), may("access_level", text, notProtected, refProtected), may("maximum_timeout", integer)}
 
 var createRunnerParams = takes(need("runner_type", text, instanceType, groupType, projectType)).and(attributeParams...).
-	and(may("maintenance_note", text), may("group_id", integer), may("project_id", integer))
+	and(may("maintenance_note", text), may("group_id", integer), may("project_id", integer), may("token_expires_at", moment), may("token_rotation_deadline", moment))
 
 // runnerFromParams takes the attributes given over GitLab's defaults.
 func (c *call) runnerFromParams() runner {
@@ -45,14 +45,33 @@ func postUserRunner(c *call) (answer, error) {
 	switch {
 	case err != nil:
 		return answer{}, err
-	case !allowed:
+	case !allowed || !c.workflowOn(r.Type):
 		return answer{}, forbidden("Insufficient permissions")
 	}
-	if err := asSentence(r.check(true)); err != nil {
+	wrong, err := c.overQuota(r.Type, quotaOwner(&r, project))
+	if err != nil {
+		return answer{}, err
+	}
+	if err := asSentence(append(r.check(true), wrong...)); err != nil {
 		return answer{}, err
 	}
 	made, err := c.insertRunner(&r, project)
-	return answer{status: http.StatusCreated, body: made}, err
+	if err != nil {
+		return answer{}, err
+	}
+	if err := c.ownExpiry(&r, &made); err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: made}, nil
+}
+
+// workflowOn is false where 15.11 to 16.1 have the creation of runners switched off.
+func (c *call) workflowOn(kind string) bool {
+	name := flagCreateForNamespace
+	if kind == instanceType {
+		name = flagCreateForAdmin
+	}
+	return c.version.AtLeast(16, 2) || c.flagOn(name)
 }
 
 func (c *call) groupForRunner() (int64, bool, error) {

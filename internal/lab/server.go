@@ -53,6 +53,8 @@ type Server struct {
 	queue   *queue
 
 	cachedSettings atomic.Pointer[settings]
+	cachedFlags    atomic.Pointer[flags]
+	cachedLimits   atomic.Pointer[limits]
 	adminToken     string
 
 	mu  sync.Mutex // guards url

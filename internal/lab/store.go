@@ -17,9 +17,12 @@ import (
 //go:embed schema.sql
 var schema string
 
+//go:embed schema2.sql
+var schema2 string
+
 // migrations bring a database from user_version i to i+1; released entries are
 // never edited.
-var migrations = []string{schema}
+var migrations = []string{schema, schema2}
 
 // store is one SQLite file: one connection writes, a pool reads. WAL with
 // synchronous=NORMAL keeps every committed write over a kill of the process.
