@@ -25,6 +25,12 @@ func (a *App) Runners(ctx context.Context, in ListInput) ([]rekey.Runner, error)
 	if err != nil {
 		return nil, err
 	}
+	return listRunners(ctx, client, in)
+}
+
+// listRunners asks for all runners where neither a group nor a project is named,
+// and for those the user administers where that is denied.
+func listRunners(ctx context.Context, client *gitlab.Client, in ListInput) ([]rekey.Runner, error) {
 	o := gitlab.ListOptions{Status: in.Status, Reach: gitlab.ReachOwn}
 	switch {
 	case in.Group != "":

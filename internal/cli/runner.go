@@ -15,25 +15,35 @@ import (
 )
 
 func (c *command) runner() *cobra.Command {
-	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it"}, c.runnerList(), c.runnerShow())
+	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it"}, c.runnerList(), c.runnerShow(), c.runnerStale(), c.runnerPrune(), c.runnerOwner(), c.runnerExpiry(), c.runnerCompat())
 }
 
 func (c *command) runnerList() *cobra.Command {
 	var in app.ListInput
-	output, offline := "table", false
+	output, filter := "table", runnerFilter{}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List runner records, of the instance, a group or a project",
 		Long: `list shows the runner records that the user token may see (scope read_api).
 Without --group or --project: all of the instance for an administrator, else
-those the user administers.`,
-		Example: `  rekey runner list --offline
+those the user administers. With several of --offline, --stale, --never-contacted,
+--expiring, --legacy, --no-rotation-date and --no-owner it shows those that have
+one of them, and says why.
+
+REST shows no expiry of a runner's token: --expiring goes by the date in the
+owners file, else by the instance setting where you may read it. Nor does it show
+a token: --legacy goes by a record without a creator (GitLab 18.0 and later).`,
+		Example: `  rekey runner list --offline --never-contacted
+  rekey runner list --expiring 14d
   rekey runner list --group acme
   rekey runner list --project acme/web -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if offline {
-				in.Status = "offline"
+			if err := oneOf("-o", output, "table", "json"); err != nil {
+				return err
+			}
+			if filter.given() {
+				return c.runnersWith(cmd.Context(), in, filter, output)
 			}
 			err := cmp.Or(known("-o", output, "table", "json"), known("--status", in.Status, "", "online", "offline", "stale", "never_contacted"))
 			if err != nil {
@@ -54,7 +64,7 @@ those the user administers.`,
 	s.StringVar(&in.Group, "group", "", "runners of this group, by path or id")
 	s.StringVar(&in.Project, "project", "", "runners of this project, by path or id")
 	s.StringVar(&in.Status, "status", "", "online, offline, stale or never_contacted")
-	s.BoolVar(&offline, "offline", false, "the same as --status offline")
+	filter.define(cmd)
 	s.StringVarP(&output, "output", "o", output, "table or json")
 	accessFlags(cmd, &in.Access)
 	return cmd
@@ -72,7 +82,7 @@ func (c *command) runnerTable(runners []rekey.Runner) {
 		if r.Status == "online" {
 			status = p.green(status)
 		}
-		p.line("%-8d %-9s %s %-32s", r.ID, r.Scope, status, r.Description)
+		p.line("%-8d %-9s %s %-32s", r.ID, r.Scope, status, oneLine(r.Description))
 	}
 	p.line("%s. `rekey runner show ID` gives the rest.", plural(len(runners), "runner", "runners"))
 }
@@ -121,9 +131,10 @@ func (c *command) runnerText(d app.RunnerDetail) {
 			p.wrapped(fmt.Sprintf("  %-16s ", k), v)
 		}
 	}
-	p.line("%s", p.bold(fmt.Sprintf("runner %d  %s", r.ID, r.Description)))
+	p.line("%s", p.bold(fmt.Sprintf("runner %d  %s", r.ID, oneLine(r.Description))))
 	row("scope", strings.TrimSpace(string(r.Scope)+" "+paths(r.Groups)+paths(r.Projects)))
 	row("status", r.Status)
+	row("created", created(r))
 	row("last contact", ago(r.ContactedAt, d.Now))
 	row("takes jobs", takes(r))
 	row("maintenance note", r.MaintenanceNote)

@@ -5,6 +5,7 @@ import (
 
 	"rekey"
 	"rekey/internal/app"
+	"rekey/internal/fleet"
 )
 
 // runnerDocument is one runner in JSON: GitLab's own names.
@@ -22,6 +23,11 @@ type runnerDocument struct {
 	Projects    []rekey.Ref       `json:"projects,omitempty"`
 	Groups      []rekey.Ref       `json:"groups,omitempty"`
 	Managers    []managerDocument `json:"managers,omitempty"`
+	CreatedAt   time.Time         `json:"created_at,omitzero"`
+	CreatedBy   string            `json:"created_by,omitempty"`
+	LastSeen    time.Time         `json:"last_seen,omitzero"`
+	Owner       string            `json:"owner,omitempty"`
+	Remarks     []fleet.Remark    `json:"remarks,omitempty"`
 }
 
 type managerDocument struct {
@@ -44,7 +50,7 @@ func runnersJSON(runners []rekey.Runner) any {
 
 func document(r rekey.Runner) runnerDocument {
 	return runnerDocument{ID: r.ID, RunnerType: r.Scope.RunnerType(), Description: r.Description, Status: r.Status,
-		Paused: r.Paused, ContactedAt: r.ContactedAt}
+		Paused: r.Paused, ContactedAt: r.ContactedAt, CreatedAt: r.CreatedAt, CreatedBy: r.Creator}
 }
 
 func detailJSON(d app.RunnerDetail) any {
