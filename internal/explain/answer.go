@@ -32,6 +32,9 @@ type status struct {
 
 var (
 	jsonStatus = regexp.MustCompile(`\b(GET|POST|PUT|PATCH|DELETE|HEAD) (\S+): ([1-5][0-9]{2})(?: ([A-Za-z' -]+?))?(?: \((.*)\))?$`)
+	// lentStatus is a status that somebody cut short: brackets come only from
+	// GitLab's JSON.
+	lentStatus = regexp.MustCompile(`^([1-5][0-9]{2}) [A-Z][A-Za-z' -]*? \((.*)\)$`)
 	bareStatus = regexp.MustCompile(`^"?([1-5][0-9]{2})(?: [A-Z][A-Za-z' -]*)?"?$`)
 )
 
@@ -45,6 +48,9 @@ func parseStatus(text string) status {
 	if m := jsonStatus.FindStringSubmatch(text); m != nil {
 		s.form, s.method, s.url, s.message, s.bracket = gitlabForm, m[1], m[2], plain(m[5]), strings.HasSuffix(text, ")")
 		s.code, _ = strconv.Atoi(m[3])
+	} else if m := lentStatus.FindStringSubmatch(text); m != nil {
+		s.form, s.message, s.bracket = gitlabForm, plain(m[2]), true
+		s.code, _ = strconv.Atoi(m[1])
 	} else if m := bareStatus.FindStringSubmatch(text); m != nil {
 		s.form = bareForm
 		s.code, _ = strconv.Atoi(m[1])

@@ -58,7 +58,7 @@ var answers = []answer{
 		bearing: OnToken, remedy: newFlow, next: "Nothing more is needed.",
 	},
 	{
-		number: 4, id: "plan-limit", codes: []int{400}, says: []string{"Maximum number of ci registered", "runner_namespaces.base", "runner_projects.base"},
+		number: 4, id: "plan-limit", says: []string{"Maximum number of ci registered", "runner_namespaces.base", "runner_projects.base"},
 		means:   "The plan's limit of runners for this group or project is reached. The token is good.",
 		bearing: NotToken, remedy: "Delete stale runners of the group or project (`rekey runner list`), or raise the limit.", next: "The runners page of the group or project.",
 	},

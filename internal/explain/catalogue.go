@@ -99,6 +99,7 @@ var bareStarts = patterns([]string{
 	"^http: server gave", "^unexpected eof", "^i/o timeout", "^net/http: invalid header", "^invalid header field", "^only http or https", `^parse "`, "^no such host",
 	"^server should return application/json", "^response is not application/json", `^post "http`, `^get "http`, `^put "http`, `^delete "http`,
 	"^post http", "^put http", "^delete http", "^410 gone", "^403 forbidden", "^400 bad request", "^404 not found", "^422 unprocessable", "^429 too many",
+	"^401 unauthorized", "^405 method not allowed", "^500 internal server error", "^502 bad gateway", "^503 service unavailable", "^504 gateway timeout",
 	"^runner_namespaces.base", "^runner_projects.base", "…runner registration disallowed", "…maximum number of ci registered",
 })
 
@@ -106,7 +107,8 @@ var bareStarts = patterns([]string{
 // which line it was.
 func (c *Catalogue) bare(r record) (Explanation, bool) {
 	text := strings.TrimLeft(r.text(), ".… ")
-	given := r.message == "" && r.statusText() != ""
+	// The message may be missing, or its beginning: "… failed status=404 Not Found".
+	given := r.statusText() != "" && slices.Contains([]string{"", "failed", "forbidden", "error", "client error"}, strings.Trim(r.message, ".… "))
 	if given {
 		text = r.statusText()
 	}
@@ -122,7 +124,7 @@ func (c *Catalogue) bare(r record) (Explanation, bool) {
 		}
 	}
 	a := c.answerTo(s, "status")
-	if a == nil {
+	if a == nil || a.id == "unexpected" && s.form == localForm {
 		return Explanation{}, false
 	}
 	e := Explanation{ID: "status", Row: a.number, Line: r.shown(), Versions: "all", Fields: r.shownFields()}

@@ -91,7 +91,7 @@ func TestOrdinaryLinesAreNotExplained(t *testing.T) {
 	t.Parallel()
 	c := explain.New()
 	for _, line := range []string{
-		"", " ", "{}", "=", "null", "status=", "level=error", `{"level":"error"}`, `{"msg":""}`,
+		"", " ", "{}", "=", "null", "status=", "error=something", "status=running", "level=error", `{"level":"error"}`, `{"msg":""}`,
 		"Runtime platform                                    arch=amd64 os=linux pid=7 revision=436955cb version=15.11.1",
 		"listen_address not defined, metrics & debug endpoints disabled  builds=0 max_builds=1",
 		"[session_server].listen_address not defined, session endpoints disabled  builds=0",

@@ -22,7 +22,7 @@ var pollRows = []row{
 	},
 	{
 		number: 28, id: "poll-forced", versions: "`a new job will be forced` 15.7 and later, `will be checked` up to 15.6",
-		says:    []string{"is not healthy, but check for a new job will be forced", "is not healthy, but will be checked"},
+		says:    []string{"is not healthy, but check for a new job will be forced", "but will be checked!"},
 		means:   "The hour is over and gitlab-runner asks again, three times at most. A consequence of the refusals before.",
 		causes:  causes(unhealthyWindow),
 		bearing: OnToken, remedy: "Repair what the refusals before it say.", next: askDoctor,
