@@ -18,10 +18,12 @@ type access struct {
 	// unauthorised answers 401 for a token whose scopes do not reach, as the two
 	// project assignment routes do: their project lookup sees no credential.
 	unauthorised bool
+	runner       bool // opened by a runner's or a job's own token
 }
 
 var (
 	anyone   = access{public: true}
+	machine  = access{public: true, runner: true}
 	withAPI  = access{}
 	userInfo = access{scopes: []string{"read_user"}}
 	// POST /user/runners only.

@@ -54,6 +54,9 @@ func (s *Server) serveRoute(w http.ResponseWriter, r *http.Request, rt *route, v
 // run checks the credential before the parameters, as before_validation does
 // for user routes.
 func (c *call) run(rt *route) (answer, error) {
+	if err := c.backoff(rt); err != nil {
+		return answer{}, err
+	}
 	if !rt.access.public {
 		who, err := c.authenticate(credential(c.r, c.in.values), c.r.Method, rt.access)
 		if err != nil {
@@ -66,6 +69,9 @@ func (c *call) run(rt *route) (answer, error) {
 		return answer{}, err
 	}
 	c.params = valid
+	if err := c.limited(rt); err != nil {
+		return answer{}, err
+	}
 	return rt.handle(c)
 }
 

@@ -31,6 +31,7 @@ const (
 	flagCreateForNamespace = "create_runner_workflow_for_namespace"
 	flagOrphanRunners      = "lab_orphan_runners"
 	flagNoArtifacts        = "lab_artifacts_disabled"
+	flagMigrating          = "lab_migrating_runners"
 )
 
 var flagTable = []flagRow{
@@ -45,6 +46,7 @@ var flagTable = []flagRow{
 	{name: flagCreateForNamespace, since: v(15, 10), until: v(16, 2), on: true, from: unverified, behave: "POST /user/runners for group and project runners, else 403"},
 	{name: flagOrphanRunners, from: unverified, ourOwn: true, behave: "deleting a group or project leaves its runners without an owner"},
 	{name: flagNoArtifacts, from: unverified, ourOwn: true, behave: "artifacts are disabled, as gitlab.rb can: uploads get 405"},
+	{name: flagMigrating, since: v(17, 0), from: unverified, ourOwn: true, behave: "a migration holds the runner tables: 429 with Retry-After"},
 }
 
 // flags is an immutable picture of the feature flags that were set, by name.

@@ -46,7 +46,7 @@ func (t *tx) cacheSwitches() error {
 	}
 	t.cachedFlags.Store(&set)
 	t.cachedLimits.Store(&most)
-	return nil
+	return t.loadLongPolling()
 }
 
 func (t *tx) foundFresh(o Options) error {

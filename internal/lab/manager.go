@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -62,11 +63,13 @@ func contactFrom(c *call, systemID string) contact {
 }
 
 // clientIP is the first address of X-Forwarded-For, else the connection's.
-func clientIP(c *call) string {
-	if first, _, _ := strings.Cut(c.r.Header.Get("X-Forwarded-For"), ","); strings.TrimSpace(first) != "" {
+func clientIP(c *call) string { return remoteIP(c.r) }
+
+func remoteIP(r *http.Request) string {
+	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); strings.TrimSpace(first) != "" {
 		return strings.TrimSpace(first)
 	}
-	host, _, err := net.SplitHostPort(c.r.RemoteAddr)
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return ""
 	}

@@ -82,6 +82,9 @@ func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/api/v4/")
 	rt, vars, allowed := s.routes.find(r.Method, path)
+	if s.throttled(w, r, rt) {
+		return
+	}
 	switch {
 	case rt == nil && allowed != nil:
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
@@ -90,7 +93,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		unknownRoute(w)
 	case s.readOnly(r, rt):
 		sendJSON(w, http.StatusForbidden, messageBody{"You cannot perform write operations on a read-only instance"})
-	case rt.pattern == "jobs/request" && s.idlePoll(w, r):
+	case rt.pattern == "jobs/request" && !s.flagOn(flagMigrating) && (s.heldPoll(w, r) || s.idlePoll(w, r)):
 	default:
 		s.serveRoute(w, r, rt, vars)
 	}

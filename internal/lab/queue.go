@@ -38,7 +38,8 @@ type queueValue struct {
 	runUntagged bool
 	value       string
 	since       time.Time
-	expires     time.Time // of the token; zero: never
+	expires     time.Time     // of the token; zero: never
+	changed     chan struct{} // closed when the value is forgotten; nil while nobody waits
 }
 
 type sighting struct{ seen, written time.Time }
@@ -53,8 +54,8 @@ func (q *queue) idle(digest []byte, systemID, lastUpdate string) bool {
 	now := q.now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	v, known := q.values[string(digest)]
-	if !known || v.value != lastUpdate || now.Sub(v.since) >= queueTTL || !v.expires.IsZero() && !now.Before(v.expires) {
+	v := q.current(digest, lastUpdate, now)
+	if v == nil {
 		return false
 	}
 	key := managerKey{v.runner, systemID}
@@ -67,6 +68,38 @@ func (q *queue) idle(digest []byte, systemID, lastUpdate string) bool {
 	return true
 }
 
+// current is the value that a poll echoes, nil where it is not that any more.
+func (q *queue) current(digest []byte, lastUpdate string, now time.Time) *queueValue {
+	v, known := q.values[string(digest)]
+	if !known || v.value != lastUpdate || now.Sub(v.since) >= queueTTL || !v.expires.IsZero() && !now.Before(v.expires) {
+		return nil
+	}
+	return v
+}
+
+// watch returns a channel that is closed when the value is forgotten, nil where
+// it is not the current one.
+func (q *queue) watch(digest []byte, lastUpdate string) <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	v := q.current(digest, lastUpdate, q.now())
+	if v == nil {
+		return nil
+	}
+	if v.changed == nil {
+		v.changed = make(chan struct{})
+	}
+	return v.changed
+}
+
+// forget drops a value and wakes who waits for it.
+func (q *queue) forget(digest string) {
+	if v := q.values[digest]; v != nil && v.changed != nil {
+		close(v.changed)
+	}
+	delete(q.values, digest)
+}
+
 // value returns what the runner must echo, made anew where it was forgotten. It
 // is called inside the transaction that found no job: a job that commits later
 // forgets the value later.
@@ -76,7 +109,8 @@ func (q *queue) value(digest []byte, r *runner) string {
 	defer q.mu.Unlock()
 	v, known := q.values[string(digest)]
 	if !known || now.Sub(v.since) >= queueTTL {
-		v = &queueValue{r.ID, r.Tags, r.RunUntagged, hex.EncodeToString(randomBytes(16)), now, r.TokenExpiresAt.Time}
+		q.forget(string(digest))
+		v = &queueValue{runner: r.ID, tags: r.Tags, runUntagged: r.RunUntagged, value: hex.EncodeToString(randomBytes(16)), since: now, expires: r.TokenExpiresAt.Time}
 		q.values[string(digest)] = v
 	}
 	return v.value
@@ -88,7 +122,7 @@ func (q *queue) tick(tags []string) {
 	defer q.mu.Unlock()
 	for digest, v := range q.values {
 		if v.takes(tags) {
-			delete(q.values, digest)
+			q.forget(digest)
 		}
 	}
 }
@@ -104,7 +138,9 @@ func (v *queueValue) takes(tags []string) bool {
 func (q *queue) tickAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	clear(q.values)
+	for digest := range q.values {
+		q.forget(digest)
+	}
 }
 
 // forgetRunner drops what is known of a record: its token, attributes or
@@ -114,7 +150,7 @@ func (q *queue) forgetRunner(id int64) {
 	defer q.mu.Unlock()
 	for digest, v := range q.values {
 		if v.runner == id {
-			delete(q.values, digest)
+			q.forget(digest)
 		}
 	}
 	for key := range q.seenAt {
@@ -130,7 +166,7 @@ func (q *queue) changed(id int64) {
 	defer q.mu.Unlock()
 	for digest, v := range q.values {
 		if v.runner == id {
-			delete(q.values, digest)
+			q.forget(digest)
 		}
 	}
 }
@@ -177,6 +213,10 @@ func (s *Server) idlePoll(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if !s.queue.idle(s.secrets.digest(domainRunner, poll.Token), poll.SystemID, poll.LastUpdate) {
 		return false
+	}
+	if s.tooMany(limitJobRequest, poll.Token) {
+		s.reply(w, r, http.Header{}, answer{}, s.limitedAnswer())
+		return true
 	}
 	w.Header().Set("X-GitLab-Last-Update", poll.LastUpdate)
 	w.WriteHeader(http.StatusNoContent)

@@ -25,17 +25,17 @@ const (
 // tokenRoutes are those that a runner's or a job's own token opens.
 func tokenRoutes() []route {
 	return []route{
-		{method: post, pattern: "runners", from: fromSource, access: anyone, params: registerParams, handle: postRunner},
-		{method: del, pattern: "runners", from: fromSource, access: anyone, params: tokenParams, handle: deleteByToken},
-		{method: post, pattern: "runners/verify", from: fromSource, access: anyone, params: verifyParams, handle: postVerify},
-		{method: del, pattern: "runners/managers", since: v(16, 0), from: fromSource, access: anyone, params: deleteManagerParams, handle: deleteManager},
-		{method: post, pattern: "runners/reset_authentication_token", from: fromSource, access: anyone, params: tokenParams, handle: resetByToken},
-		{method: get, pattern: "runners/router/discovery", since: v(18, 7), from: fromSource, access: anyone, handle: getDiscovery},
-		{method: post, pattern: "jobs/request", from: fromSource, access: anyone, params: requestParams, handle: postJobRequest},
-		{method: put, pattern: "jobs/:id", from: fromSource, access: anyone, params: updateJobParams, handle: putJob},
-		{method: patch, pattern: "jobs/:id/trace", from: fromSource, access: anyone, handle: patchTrace},
-		{method: post, pattern: "jobs/:id/artifacts/authorize", from: fromSpecification, access: anyone, handle: authorizeArtifact},
-		{method: post, pattern: "jobs/:id/artifacts", from: fromSource, access: anyone, params: artifactParams, handle: postArtifact},
+		{method: post, pattern: "runners", from: fromSource, access: machine, params: registerParams, handle: postRunner},
+		{method: del, pattern: "runners", from: fromSource, access: machine, params: tokenParams, handle: deleteByToken},
+		{method: post, pattern: "runners/verify", from: fromSource, access: machine, params: verifyParams, handle: postVerify},
+		{method: del, pattern: "runners/managers", since: v(16, 0), from: fromSource, access: machine, params: deleteManagerParams, handle: deleteManager},
+		{method: post, pattern: "runners/reset_authentication_token", from: fromSource, access: machine, params: tokenParams, handle: resetByToken},
+		{method: get, pattern: "runners/router/discovery", since: v(18, 7), from: fromSource, access: machine, handle: getDiscovery},
+		{method: post, pattern: "jobs/request", from: fromSource, access: machine, params: requestParams, limit: limitJobRequest, handle: postJobRequest},
+		{method: put, pattern: "jobs/:id", from: fromSource, access: machine, params: updateJobParams, limit: limitJobEndpoints, handle: putJob},
+		{method: patch, pattern: "jobs/:id/trace", from: fromSource, access: machine, limit: limitPatchTrace, handle: patchTrace},
+		{method: post, pattern: "jobs/:id/artifacts/authorize", from: fromSpecification, access: machine, handle: authorizeArtifact},
+		{method: post, pattern: "jobs/:id/artifacts", from: fromSource, access: machine, params: artifactParams, limit: limitJobEndpoints, handle: postArtifact},
 	}
 }
 

@@ -18,6 +18,7 @@ type route struct {
 	from    provenance
 	access  access
 	params  paramSet
+	limit   string // the setting of the application limiter, "" for none
 	handle  func(*call) (answer, error)
 }
 

@@ -34,6 +34,9 @@ type Options struct {
 	Log     *slog.Logger
 	URL     string
 	Fault   Middleware
+
+	held    func() // releases a lock on Dir that the caller holds already
+	forward bool   // refuse to open an existing lab in an older version
 }
 
 // Server is one lab. It is safe for concurrent use; one process at a time may
@@ -55,7 +58,13 @@ type Server struct {
 	cachedSettings atomic.Pointer[settings]
 	cachedFlags    atomic.Pointer[flags]
 	cachedLimits   atomic.Pointer[limits]
-	adminToken     string
+	longPolling    atomic.Int64 // nanoseconds
+
+	jobCalls, userCalls, addressCalls counter
+
+	stopping   chan struct{} // closed when Serve begins to stop
+	stopOnce   sync.Once
+	adminToken string
 
 	mu  sync.Mutex // guards url
 	url string
@@ -70,11 +79,14 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, rekey.Errorf(rekey.KindUnavailable, "make the lab's directory: %w", err)
 	}
-	unlock, err := lockDir(o.Dir)
-	if err != nil {
-		return nil, err
+	unlock := o.held
+	if unlock == nil {
+		var err error
+		if unlock, err = lockDir(o.Dir); err != nil {
+			return nil, err
+		}
 	}
-	s := &Server{dir: o.Dir, now: o.Now, log: o.Log, fault: o.Fault, url: strings.TrimSuffix(o.URL, "/"), unlock: unlock}
+	s := &Server{stopping: make(chan struct{}), dir: o.Dir, now: o.Now, log: o.Log, fault: o.Fault, url: strings.TrimSuffix(o.URL, "/"), unlock: unlock}
 	if err := s.open(ctx, o); err != nil {
 		_ = s.Close()
 		return nil, err
@@ -117,6 +129,7 @@ func (s *Server) open(ctx context.Context, o Options) (err error) {
 // Close releases the database and the directory. Requests under way fail; call
 // it after Serve has returned.
 func (s *Server) Close() error {
+	s.stop()
 	var err error
 	if s.store != nil {
 		err = s.store.close()
@@ -127,6 +140,9 @@ func (s *Server) Close() error {
 	}
 	return err
 }
+
+// stop lets held polls go.
+func (s *Server) stop() { s.stopOnce.Do(func() { close(s.stopping) }) }
 
 // settings returns the settings in force.
 func (s *Server) settings() *settings { return s.cachedSettings.Load() }

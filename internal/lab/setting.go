@@ -41,6 +41,13 @@ var settingTable = []settingRow{
 	{key: "default_project_visibility", kind: text, initial: "private", oneOf: visibilities, from: fromDocumentation},
 	{key: "default_group_visibility", kind: text, initial: "private", oneOf: visibilities, from: fromDocumentation},
 	{key: "require_personal_access_token_expiry", since: v(17, 3), kind: boolean, initial: true, from: fromDocumentation},
+	{key: "throttle_unauthenticated_api_enabled", kind: boolean, initial: false, from: fromDocumentation},
+	{key: "throttle_unauthenticated_api_requests_per_period", kind: integer, initial: int64(3600), least: 1, from: fromDocumentation},
+	{key: "throttle_unauthenticated_api_period_in_seconds", kind: integer, initial: int64(3600), least: 1, from: fromDocumentation},
+	{key: "throttle_authenticated_api_enabled", kind: boolean, initial: false, from: fromDocumentation},
+	{key: "throttle_authenticated_api_requests_per_period", kind: integer, initial: int64(7200), least: 1, from: fromDocumentation},
+	{key: "throttle_authenticated_api_period_in_seconds", kind: integer, initial: int64(3600), least: 1, from: fromDocumentation},
+	{key: "rate_limiting_response_text", kind: text, nullable: true, from: fromDocumentation},
 	{key: "signup_enabled", kind: boolean, initial: false, from: fromDocumentation},
 }
 
