@@ -15,7 +15,8 @@ import (
 )
 
 func (c *command) runner() *cobra.Command {
-	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it"}, c.runnerList(), c.runnerShow(), c.runnerStale(), c.runnerPrune(), c.runnerOwner(), c.runnerExpiry(), c.runnerCompat())
+	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it"},
+		c.runnerList(), c.runnerShow(), c.runnerStale(), c.runnerPrune(), c.runnerOwner(), c.runnerExpiry(), c.runnerCompat())
 }
 
 func (c *command) runnerList() *cobra.Command {
@@ -39,15 +40,12 @@ a token: --legacy goes by a record without a creator (GitLab 18.0 and later).`,
   rekey runner list --project acme/web -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("-o", output, "table", "json"); err != nil {
+			err := cmp.Or(known("-o", output, "table", "json"), known("--status", in.Status, "", "online", "offline", "stale", "never_contacted"))
+			if err != nil {
 				return err
 			}
 			if filter.given() {
 				return c.runnersWith(cmd.Context(), in, filter, output)
-			}
-			err := cmp.Or(known("-o", output, "table", "json"), known("--status", in.Status, "", "online", "offline", "stale", "never_contacted"))
-			if err != nil {
-				return err
 			}
 			runners, err := c.app.Runners(cmd.Context(), in)
 			if err != nil {

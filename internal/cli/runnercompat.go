@@ -32,7 +32,7 @@ out. A user token needs read_api.`,
   rekey runner compat --group acme --for-gitlab 20.0 -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("-o", output, "table", "json"); err != nil {
+			if err := known("-o", output, "table", "json"); err != nil {
 				return err
 			}
 			return c.runCompat(cmd.Context(), in, ask, output)

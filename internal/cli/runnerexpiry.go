@@ -34,7 +34,7 @@ Reading needs read_api, --set needs api.`,
   rekey runner expiry --set project=90d --set instance=never`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("-o", f.output, "table", "json"); err != nil {
+			if err := known("-o", f.output, "table", "json"); err != nil {
 				return err
 			}
 			return c.runExpiry(cmd.Context(), access, f)

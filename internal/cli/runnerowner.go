@@ -26,7 +26,7 @@ docs/guides/fleet.md. A user token needs read_api; with --file-only none.`,
   rekey runner owner set 4711 4712 --to team-ci --rotated today --due 90d
   rekey runner owner forget 4711`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("-o", output, "table", "json", "csv"); err != nil {
+			if err := known("-o", output, "table", "json", "csv"); err != nil {
 				return err
 			}
 			var err error

@@ -60,7 +60,7 @@ A user token needs api, or read_api and manage_runner (GitLab 17.1 and later).`,
 }
 
 func (f pruneFlags) rule() (fleet.PruneRule, error) {
-	if err := oneOf("-o", f.output, "text", "json"); err != nil {
+	if err := known("-o", f.output, "text", "json"); err != nil {
 		return fleet.PruneRule{}, err
 	}
 	switch {

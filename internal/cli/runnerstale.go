@@ -23,7 +23,7 @@ the next step. A user token needs read_api.`,
   rekey runner stale --older-than 90d --group acme -o json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("-o", output, "table", "json"); err != nil {
+			if err := known("-o", output, "table", "json"); err != nil {
 				return err
 			}
 			span, err := fleet.ParseAge(age)

@@ -129,7 +129,8 @@ func (l Lens) expiry(r Record) (end time.Time, written bool) {
 }
 
 // ExpiryKnown reports whether anything at all tells when the record's token ends,
-// or that it does not.
+// or that tokens issued now do not. Groups and projects may have intervals of their
+// own that this knows nothing of.
 func (l Lens) ExpiryKnown(r Record) bool {
 	if end, _ := l.expiry(r); !end.IsZero() {
 		return true
