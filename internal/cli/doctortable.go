@@ -145,10 +145,12 @@ func evidence(e rekey.Evidence, s diagnose.SectionReport) string {
 	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
 		where = strings.Replace(where, u.Scheme+"://"+u.Host+"/", "/", 1)
 	}
+	seen := strings.Replace(e.Seen, " of "+s.Config+" too", " too", 1)
+	seen = strings.TrimSuffix(seen, ", with URL "+s.URL)
 	if where == "" || where == s.Config {
-		return e.Seen
+		return seen
 	}
-	return e.Seen + " (" + where + ")"
+	return seen + " (" + where + ")"
 }
 
 func (p *paper) summary(r diagnose.Report) {
@@ -166,6 +168,6 @@ func (p *paper) summary(r diagnose.Report) {
 	}
 	p.line("%s: %s", plural(len(r.Sections), "section", "sections"), strings.Join(parts, ", "))
 	if r.Summary.Invalid > 0 {
-		p.line("Next: `rekey fix --dry-run` shows what would be done about it.")
+		p.wrapped("Next: ", "`rekey fix --dry-run` shows what would be done about it.")
 	}
 }

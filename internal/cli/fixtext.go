@@ -38,7 +38,7 @@ func (c *command) planText(plan rekey.Plan) {
 		}
 	}
 	if len(plan.Targets) > 0 {
-		p.line("New tokens mean cold caches: gitlab-runner keys them by the token.")
+		p.wrapped("", "New tokens mean cold caches: gitlab-runner keys them by the token.")
 	}
 	if len(plan.Left) == 0 {
 		return

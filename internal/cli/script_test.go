@@ -36,6 +36,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"lab":          cmdLab,          // lab NAME VERSION [PROFILE]: a lab; $NAME is its URL, $NAME_ADMIN its administrator's token
 		"mkrunner":     cmdMkrunner,     // mkrunner LAB VAR SCOPE [OWNER [KEY=VALUE…]]: a record; $VAR is its token, $VAR_ID its id
 		"fresh":        cmdFresh,        // fresh VAR: $VAR becomes the token in the answer that api printed last
+		"labjson":      cmdLabjson,      // labjson FILE VAR: $VAR and $VAR_ADMIN of a lab that the script runs itself
 		"mkgroup":      cmdMkgroup,      // mkgroup LAB VAR PATH: $VAR is its id
 		"mkproject":    cmdMkproject,    // mkproject LAB VAR PATH [GROUPID]: $VAR is its id, $VAR_PATH its path
 		"pat":          cmdPat,          // pat LAB VAR SCOPE…: $VAR is an administrator's token with these scopes only
@@ -50,6 +51,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"awaitask":     cmdAwaitask,     // awaitask LAB COUNT PATTERN: until so many such requests have come
 		"release":      cmdRelease,      // release LAB
 		"code":         cmdCode,         // code STATUS PROGRAM ARG…: runs it and looks at its exit status
+		"awaitfile":    cmdAwaitfile,    // awaitfile FILE: until it is there
 		"expand":       cmdExpand,       // expand FILE…: @NAME@ becomes the variable's value
 		"manysections": cmdManySections, // manysections FILE COUNT: appends sections with tokens of nobody
 		"json":         cmdJSON,         // json FILE PATH VALUE: exactly one document, and a value in it; .len is a length

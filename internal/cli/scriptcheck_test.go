@@ -160,3 +160,19 @@ func cmdScribble(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func cmdUnscribble(ts *testscript.TestScript, _ bool, _ []string) { worldOf(ts).stop() }
+
+func cmdAwaitfile(ts *testscript.TestScript, _ bool, args []string) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(30 * time.Second)
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			ts.Fatalf("%s never appeared", args[0])
+		}
+	}
+}

@@ -61,6 +61,16 @@ func cmdMkrunner(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[1]+"_ID", strconv.FormatInt(made.ID, 10))
 }
 
+func cmdLabjson(ts *testscript.TestScript, _ bool, args []string) {
+	var info struct {
+		URL   string `json:"url"`
+		Admin string `json:"admin_token"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &info))
+	ts.Setenv(args[1], info.URL)
+	worldOf(ts).secret(ts, args[1]+"_ADMIN", info.Admin)
+}
+
 func cmdFresh(ts *testscript.TestScript, _ bool, args []string) {
 	var made labtest.Issued
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &made))

@@ -17,12 +17,12 @@ type paper struct {
 }
 
 func (c *command) paper() *paper {
-	_, plain := c.Getenv("NO_COLOR")
+	plain, _ := c.Getenv("NO_COLOR")
 	width := c.Width
 	if width < 40 || width > 120 {
 		width = 100
 	}
-	return &paper{w: c.Out, color: c.OutTTY && !plain, width: width}
+	return &paper{w: c.Out, color: c.OutTTY && plain == "", width: width}
 }
 
 func (p *paper) line(format string, args ...any) { fmt.Fprintf(p.w, format+"\n", args...) }
