@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"rekey"
 )
@@ -87,6 +88,9 @@ func (t *tx) reopen(o Options, stored string) error {
 		return err
 	}
 	if !o.Version.IsZero() {
+		if o.forward && older(o.Version, version) {
+			return downgrade(version, o.Version)
+		}
 		t.version = o.Version
 	}
 	if o.Profile != "" {
@@ -153,7 +157,8 @@ func (t *tx) storeInstanceToken(token string) error {
 	return t.setMeta("registration_token_sealed", hex.EncodeToString(t.secrets.sealed(token)))
 }
 
-// instanceToken is "" where it cannot be decrypted any more.
+// instanceToken fails where it cannot be decrypted any more: what compares or shows
+// it answers 500, until an administrator resets it.
 func (t *tx) instanceToken() (string, error) {
 	box, err := t.meta("registration_token_sealed")
 	if err != nil {
@@ -165,7 +170,7 @@ func (t *tx) instanceToken() (string, error) {
 	}
 	token, err := t.secrets.opened(raw)
 	if err != nil {
-		return "", nil //nolint:nilerr // lost secrets: GitLab goes on without the token
+		return "", fmt.Errorf("decrypt the instance registration token: %w", err)
 	}
 	return token, nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 )
@@ -150,8 +151,8 @@ func (t *tx) registrationAllowed(namespaceID int64) (bool, error) {
 	return up[len(up)-1].AllowRegistration, nil
 }
 
-// shownRegistrationToken is runners_token: null while disallowed, or when the
-// secrets it was sealed with are lost.
+// shownRegistrationToken is runners_token: null while disallowed. Where the secrets
+// it was sealed with are lost it cannot be shown, and neither can the page: 500.
 func (t *tx) shownRegistrationToken(box []byte, namespaceID int64) (*string, error) {
 	allowed, err := t.registrationAllowed(namespaceID)
 	if err != nil || !allowed || box == nil {
@@ -159,7 +160,7 @@ func (t *tx) shownRegistrationToken(box []byte, namespaceID int64) (*string, err
 	}
 	token, err := t.secrets.opened(box)
 	if err != nil {
-		return nil, nil //nolint:nilerr // see above
+		return nil, fmt.Errorf("decrypt a registration token: %w", err)
 	}
 	return &token, nil
 }

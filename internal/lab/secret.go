@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,13 +52,21 @@ func openSecrets(dir string) (*secrets, error) {
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindUnavailable, "read the lab's secrets: %w", err)
 	}
+	made, err := parseSecrets(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return made, nil
+}
+
+func parseSecrets(raw []byte) (*secrets, error) {
 	var file secretsFile
 	if err := json.Unmarshal(raw, &file); err != nil {
-		return nil, rekey.Errorf(rekey.KindInvalid, "%s is not the lab's secrets file", path)
+		return nil, rekey.Errorf(rekey.KindInvalid, "this is not the lab's secrets file")
 	}
 	key, err := hex.DecodeString(file.KeyBase)
 	if err != nil || len(key) < 32 {
-		return nil, rekey.Errorf(rekey.KindInvalid, "%s holds no usable db_key_base", path)
+		return nil, rekey.Errorf(rekey.KindInvalid, "there is no usable db_key_base")
 	}
 	return newSecrets(key)
 }

@@ -70,7 +70,7 @@ func TestServeAndReopen(t *testing.T) {
 	}
 }
 
-func readInfo(t *testing.T, dir string) lab.Info {
+func readInfo(t testing.TB, dir string) lab.Info {
 	t.Helper()
 	path := filepath.Join(dir, "lab.json")
 	raw, err := os.ReadFile(path)
