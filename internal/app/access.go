@@ -32,6 +32,9 @@ type network struct {
 // network builds prober and client. The user token is for one GitLab: the one
 // named by --url, GITLAB_HOST or CI_SERVER_URL, else gitlab.com, as for glab.
 func (a *App) network(in Access) (*network, error) {
+	if in.RPS < 0 || in.Timeout < 0 {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--rps and --timeout cannot be negative").WithHint("--rps 0 lifts the limit")
+	}
 	if in.CAFile != "" {
 		if _, err := os.Stat(in.CAFile); err != nil { // a section's own CA file may be missing, one that was asked for may not
 			return nil, rekey.Errorf(rekey.KindInvalid, "the CA file cannot be read: %w", err).WithHint("give --ca-file the PEM file of your CA")

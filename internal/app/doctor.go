@@ -104,7 +104,7 @@ func expectation(in DoctorInput) (diagnose.Expectation, error) {
 // is there of the standard locations.
 func (a *App) configs(named []string) ([]string, error) {
 	if len(named) > 0 {
-		return named, nil
+		return distinct(named), nil
 	}
 	if path := a.env("CONFIG_FILE"); path != "" {
 		return []string{path}, nil
@@ -118,6 +118,25 @@ func (a *App) configs(named []string) ([]string, error) {
 			WithHint("name one: `rekey doctor --config /path/to/config.toml`, or watch `rekey lab demo`")
 	}
 	return paths, nil
+}
+
+// distinct leaves out a file that was named before, be it by another path: its
+// sections would seem to share their tokens.
+func distinct(paths []string) []string {
+	var kept []string
+	var seen []os.FileInfo
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		same := func(other os.FileInfo) bool { return err == nil && os.SameFile(info, other) }
+		if slices.ContainsFunc(seen, same) || slices.Contains(kept, path) {
+			continue
+		}
+		kept = append(kept, path)
+		if err == nil {
+			seen = append(seen, info)
+		}
+	}
+	return kept
 }
 
 // ask is the remedy.Probe of a network.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -172,6 +174,9 @@ func (a *App) givenToken(file string, stdin io.Reader) (rekey.Token, error) {
 	}
 	token := rekey.NewToken(strings.TrimSpace(string(data)))
 	a.scrub.Add(token)
+	if file == "-" {
+		file = "standard input"
+	}
 	lex := token.Lexical()
 	if !lex.Sendable {
 		return token, rekey.Errorf(rekey.KindInvalid, "what %s holds is no runner authentication token: %s", file, problems(lex)).
@@ -223,6 +228,9 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 		return rekey.Plan{}, err
 	}
 	if err := firstUnreadable(facts); err != nil {
+		return rekey.Plan{}, err
+	}
+	if err := f.sectionsExist(facts); err != nil {
 		return rekey.Plan{}, err
 	}
 	in := f.in.Record
@@ -277,6 +285,24 @@ func firstUnreadable(facts diagnose.Facts) error {
 	for _, c := range facts.Configs {
 		if c.Err != "" {
 			return unloadable(c.Err, "mend the file first, or name the others with --config FILE; nothing was changed")
+		}
+	}
+	return nil
+}
+
+// sectionsExist refuses a mistyped --section, which would look like nothing to
+// repair.
+func (f *Fix) sectionsExist(facts diagnose.Facts) error {
+	var names []string
+	for _, c := range facts.Configs {
+		for _, s := range c.Sections {
+			names = append(names, s.Name, strconv.Itoa(s.Index))
+		}
+	}
+	for _, wanted := range f.in.Sections {
+		if !slices.Contains(names, wanted) {
+			return rekey.Errorf(rekey.KindInvalid, "no section is named %q", wanted).
+				WithHint("`rekey doctor` lists the sections by name; the first of a file is 0")
 		}
 	}
 	return nil
