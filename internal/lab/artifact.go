@@ -13,12 +13,18 @@ func postArtifact(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if c.flagOn(flagNoArtifacts) {
+		return answer{}, message(http.StatusMethodNotAllowed, "405 Method Not Allowed")
+	}
 	header := c.in.files["file"]
 	if header == nil {
 		return answer{}, grape(http.StatusBadRequest, "file is missing")
 	}
-	megabytes, _ := c.settings().number("max_artifacts_size")
-	if header.Size > megabytes<<20 {
+	most, err := c.artifactLimit(&j)
+	if err != nil {
+		return answer{}, err
+	}
+	if header.Size > most<<20 {
 		return answer{}, message(http.StatusRequestEntityTooLarge, "413 Request Entity Too Large")
 	}
 	file, err := header.Open()
@@ -46,6 +52,83 @@ func postArtifact(c *call) (answer, error) {
 	return digits(http.StatusCreated, "201")
 }
 
+// artifactLimit is the smallest limit, in MB, of the instance, the plan, the
+// project and the groups above it.
+func (c *call) artifactLimit(j *job) (int64, error) {
+	most, _ := c.settings().number("max_artifacts_size")
+	if plan := c.limit(limitArtifact); plan > 0 {
+		most = min(most, plan)
+	}
+	var namespace int64
+	var own *int64
+	err := c.sql.QueryRowContext(c.ctx, "SELECT namespace_id, max_artifacts_size FROM projects WHERE id = ?", j.ProjectID).Scan(&namespace, &own)
+	if err != nil {
+		return 0, err
+	}
+	if own != nil {
+		most = min(most, *own)
+	}
+	var above *int64
+	err = c.value(&above, "SELECT min(max_artifacts_size) FROM namespaces WHERE id IN "+namespaceAndAbove, namespace)
+	if above != nil {
+		most = min(most, *above)
+	}
+	return most, err
+}
+
+var downloadParams = takes(may("token", text), may("direct_download", boolean))
+
+// downloadArtifact is GET /jobs/:id/artifacts with the token of a running job of
+// the same project.
+func downloadArtifact(c *call) (answer, error) {
+	token := c.r.Header.Get("Job-Token")
+	if token == "" {
+		token = c.text("token")
+	}
+	asks, err := row(c.tx, scanJob, "SELECT "+jobColumns+" FROM jobs j WHERE j.token_digest = ? AND j.status IN ('running', 'canceling')", c.secrets.digest(domainJob, token))
+	if err != nil {
+		return answer{}, missing(err, unauthorized())
+	}
+	id, err := c.pathID("id")
+	if err != nil {
+		return answer{}, err
+	}
+	of, err := c.jobByID(id)
+	if err != nil {
+		return answer{}, missing(err, notFound(""))
+	}
+	if of.ProjectID != asks.ProjectID {
+		return answer{}, forbidden("")
+	}
+	return c.archive(of.ID)
+}
+
+func (c *call) archive(jobID int64) (answer, error) {
+	var data []byte
+	if err := c.value(&data, "SELECT data FROM artifacts WHERE job_id = ? AND file_type = 'archive'", jobID); err != nil {
+		return answer{}, missing(err, notFound(""))
+	}
+	return answer{status: http.StatusOK, raw: append([]byte{}, data...), contentType: "application/zip"}, nil
+}
+
+// getJobOfToken is GET /job: the job whose token asks.
+func getJobOfToken(c *call) (answer, error) {
+	token := c.r.Header.Get("Job-Token")
+	if token == "" {
+		token, _ = c.in.values["job_token"].(string)
+	}
+	j, err := row(c.tx, scanJob, "SELECT "+jobColumns+" FROM jobs j WHERE j.token_digest = ? AND j.status IN ('running', 'canceling')", c.secrets.digest(domainJob, token))
+	if err != nil {
+		return answer{}, missing(err, unauthorized())
+	}
+	u, err := c.userByID(j.UserID)
+	if err != nil {
+		return answer{}, missing(err, unauthorized())
+	}
+	c.caller = &caller{user: u}
+	return c.showJob(http.StatusOK, j.ID)
+}
+
 // authorizeArtifact is between Workhorse and Rails: without its signature, 403.
 func authorizeArtifact(*call) (answer, error) { return answer{}, forbidden("") }
 
@@ -55,9 +138,5 @@ func getArtifacts(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	var data []byte
-	if err := c.value(&data, "SELECT data FROM artifacts WHERE job_id = ? AND file_type = 'archive'", j.ID); err != nil {
-		return answer{}, missing(err, notFound(""))
-	}
-	return answer{status: http.StatusOK, raw: append([]byte{}, data...), contentType: "application/zip"}, nil
+	return c.archive(j.ID)
 }

@@ -30,15 +30,17 @@ type job struct {
 	StartedAt     stamp
 	FinishedAt    stamp
 	ErasedAt      stamp
+	AcknowledgeBy stamp // pending, given to a runner that has to accept it until then
+	FinalSince    stamp // a final state was sent while the live trace moves
 }
 
 const jobColumns = `j.id, j.pipeline_id, j.project_id, j.name, j.stage, j.stage_index, j.status, j.tags, j.run_when, j.allow_failure, j.protected, j.plan, j.user_id,
-	coalesce(j.runner_id, 0), coalesce(j.manager_id, 0), j.failure_reason, j.exit_code, j.trace_size, j.created_at, j.queued_at, j.started_at, j.finished_at, j.erased_at`
+	coalesce(j.runner_id, 0), coalesce(j.manager_id, 0), j.failure_reason, j.exit_code, j.trace_size, j.created_at, j.queued_at, j.started_at, j.finished_at, j.erased_at, j.acknowledge_by, j.final_since`
 
 func scanJob(sc scanner) (job, error) {
 	var j job
 	err := sc.Scan(&j.ID, &j.PipelineID, &j.ProjectID, &j.Name, &j.Stage, &j.StageIndex, &j.Status, &j.Tags, &j.When, &j.AllowFailure, &j.Protected, &j.Plan, &j.UserID,
-		&j.RunnerID, &j.ManagerID, &j.FailureReason, &j.ExitCode, &j.TraceSize, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt, &j.ErasedAt)
+		&j.RunnerID, &j.ManagerID, &j.FailureReason, &j.ExitCode, &j.TraceSize, &j.CreatedAt, &j.QueuedAt, &j.StartedAt, &j.FinishedAt, &j.ErasedAt, &j.AcknowledgeBy, &j.FinalSince)
 	return j, err
 }
 

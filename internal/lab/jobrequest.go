@@ -17,6 +17,9 @@ func postJobRequest(c *call) (answer, error) {
 		return answer{}, err
 	}
 	from := contactFrom(c, c.text("system_id"))
+	if err := c.notOrphaned(&r); err != nil {
+		return answer{}, err
+	}
 	if err := c.meet(&r, from, true, true); err != nil {
 		return answer{}, err
 	}
@@ -49,10 +52,10 @@ func (t *tx) nextJob(r *runner) (job, error) {
 	case projectType:
 		scope, owner = "p.id IN (SELECT project_id FROM runner_projects WHERE runner_id = ?)", r.ID
 	}
-	return row(t, scanJob, "SELECT "+jobColumns+` FROM jobs j JOIN projects p ON p.id = j.project_id WHERE j.status = 'pending' AND `+scope+`
+	return row(t, scanJob, "SELECT "+jobColumns+` FROM jobs j JOIN projects p ON p.id = j.project_id WHERE j.status = 'pending' AND coalesce(j.acknowledge_by, 0) < ? AND `+scope+`
 		AND (? OR j.protected) AND (? OR json_array_length(j.tags) > 0)
 		AND NOT EXISTS (SELECT 1 FROM json_each(j.tags) WHERE value NOT IN (SELECT value FROM json_each(?))) ORDER BY j.id LIMIT 1`,
-		owner, r.AccessLevel != refProtected, r.RunUntagged, tags)
+		at(t.now), owner, r.AccessLevel != refProtected, r.RunUntagged, tags)
 }
 
 // assign gives the job to the manager that asked. The lab has one writer, so
@@ -63,8 +66,12 @@ func (c *call) assign(r *runner, j *job, from contact) (answer, error) {
 		return answer{}, err
 	}
 	token := c.newJobToken()
-	err = c.exec("UPDATE jobs SET status = 'running', runner_id = ?, manager_id = ?, token_digest = ?, started_at = ? WHERE id = ?",
-		r.ID, m.ID, c.secrets.digest(domainJob, token), at(c.now), j.ID)
+	status, started, acknowledge := "running", at(c.now), stamp{}
+	if c.acknowledges(from) {
+		status, started, acknowledge = "pending", stamp{}, at(c.now.Add(acknowledgeFor))
+	}
+	err = c.exec("UPDATE jobs SET status = ?, runner_id = ?, manager_id = ?, token_digest = ?, started_at = ?, acknowledge_by = ? WHERE id = ?",
+		status, r.ID, m.ID, c.secrets.digest(domainJob, token), started, acknowledge, j.ID)
 	if err != nil {
 		return answer{}, err
 	}

@@ -11,10 +11,27 @@ import (
 
 var updateJobParams = takes(need("token", text), may("state", text), may("failure_reason", text), may("exit_code", integer), may("checksum", text), may("output", hash))
 
-// jobFor authenticates a request by the job's own token, in the header or the
-// parameters. A missing job is 403, never 404; one that does not run any more is
-// 403 with its status, which tells the runner to stop.
+// jobFor is the running job of a request. One that does not run any more is 403
+// with its status, which tells the runner to stop.
 func (c *call) jobFor() (job, error) {
+	j, err := c.jobByToken()
+	if err == nil && j.Status != "running" && j.Status != "canceling" {
+		err = c.notProcessing(&j)
+	}
+	return j, err
+}
+
+func (c *call) notProcessing(j *job) error {
+	c.header.Set("Job-Status", j.Status)
+	if c.Server.has(jobNotProcessingText) {
+		return forbidden("Job is not processing on runner")
+	}
+	return forbidden("Job is not running")
+}
+
+// jobByToken authenticates a request by the job's own token, in the header or the
+// parameters. A missing job is 403, never 404.
+func (c *call) jobByToken() (job, error) {
 	token := c.r.Header.Get("Job-Token")
 	if token == "" {
 		token, _ = c.in.values["token"].(string)
@@ -36,12 +53,6 @@ func (c *call) jobFor() (job, error) {
 		return j, err
 	case !j.ErasedAt.IsZero():
 		return j, forbidden("Job has been erased!")
-	case j.Status != "running" && j.Status != "canceling":
-		c.header.Set("Job-Status", j.Status)
-		if c.Server.has(jobNotProcessingText) {
-			return j, forbidden("Job is not processing on runner")
-		}
-		return j, forbidden("Job is not running")
 	}
 	return j, nil
 }
@@ -65,9 +76,20 @@ func (c *call) jobContact(j *job) error {
 
 // putJob is PUT /jobs/:id.
 func putJob(c *call) (answer, error) {
-	j, err := c.jobFor()
-	if err != nil {
+	j, err := c.jobByToken()
+	switch {
+	case err != nil:
 		return answer{}, err
+	case j.Status == "pending" && !j.AcknowledgeBy.IsZero():
+		return c.putPending(&j)
+	case j.Status != "running" && j.Status != "canceling":
+		return answer{}, c.notProcessing(&j)
+	}
+	if over, err := c.tokenExpired(&j); err != nil || over {
+		if err != nil {
+			return answer{}, err
+		}
+		return c.dropExpired(&j)
 	}
 	if err := c.jobContact(&j); err != nil {
 		return answer{}, err
@@ -76,7 +98,7 @@ func putJob(c *call) (answer, error) {
 	case "running":
 		c.header.Set("Job-Status", j.Status)
 		return digits(http.StatusOK, "200")
-	case "pending": // keep-alive of the two-phase commit, which the lab does not do
+	case "pending": // keep-alive of the two-phase commit, which this job is not in
 		return answer{}, forbidden("")
 	case "success", "failed":
 		return c.finishJob(&j)
@@ -87,6 +109,12 @@ func putJob(c *call) (answer, error) {
 // finishJob takes the final state; a job that was being cancelled ends canceled
 // whatever its script said.
 func (c *call) finishJob(j *job) (answer, error) {
+	if wait, err := c.tracePending(j); err != nil || wait {
+		c.header.Set("Job-Status", j.Status)
+		c.header.Set("X-GitLab-Trace-Update-Interval", "1")
+		a, _ := digits(http.StatusAccepted, "202")
+		return a, err
+	}
 	status, reason := c.text("state"), c.text("failure_reason")
 	if j.Status == "canceling" {
 		status = "canceled"

@@ -33,19 +33,22 @@ type namespace struct {
 	RunnerExpiry          *int64
 	SubgroupRunnerExpiry  *int64
 	ProjectRunnerExpiry   *int64
+	StalePruning          bool // allow_stale_runner_pruning
+	SharedRunners         string
+	MaxArtifacts          *int64 // MB
 	CreatedAt             stamp
 	registrationTokenSeal []byte
 }
 
 const namespaceColumns = `id, kind, coalesce(parent_id, 0), coalesce(owner_id, 0), name, path, full_path, description, visibility,
 	allow_registration_token, runner_registration_enabled, runner_expiry, subgroup_runner_expiry, project_runner_expiry,
-	created_at, registration_sealed`
+	stale_pruning, shared_runners_setting, max_artifacts_size, created_at, registration_sealed`
 
 func scanNamespace(sc scanner) (namespace, error) {
 	var n namespace
 	err := sc.Scan(&n.ID, &n.Kind, &n.ParentID, &n.OwnerID, &n.Name, &n.Path, &n.FullPath, &n.Description, &n.Visibility,
 		&n.AllowRegistration, &n.RegistrationEnabled, &n.RunnerExpiry, &n.SubgroupRunnerExpiry, &n.ProjectRunnerExpiry,
-		&n.CreatedAt, &n.registrationTokenSeal)
+		&n.StalePruning, &n.SharedRunners, &n.MaxArtifacts, &n.CreatedAt, &n.registrationTokenSeal)
 	return n, err
 }
 

@@ -27,19 +27,21 @@ type project struct {
 	RunnerExpiry          *int64
 	VariablesRole         string
 	BuildTimeout          int64
+	MaxArtifacts          *int64 // MB
+	Archived              bool
 	CreatedAt             stamp
 	registrationTokenSeal []byte
 }
 
 const projectColumns = `id, namespace_id, creator_id, name, path, full_path, description, visibility, default_branch, ci_config_path,
 	shared_runners_enabled, group_runners_enabled, runner_registration_enabled, runner_expiry, variables_role, build_timeout,
-	created_at, registration_sealed`
+	max_artifacts_size, archived, created_at, registration_sealed`
 
 func scanProject(sc scanner) (project, error) {
 	var p project
 	err := sc.Scan(&p.ID, &p.NamespaceID, &p.CreatorID, &p.Name, &p.Path, &p.FullPath, &p.Description, &p.Visibility, &p.DefaultBranch, &p.ConfigPath,
 		&p.SharedRunners, &p.GroupRunners, &p.RegistrationEnabled, &p.RunnerExpiry, &p.VariablesRole, &p.BuildTimeout,
-		&p.CreatedAt, &p.registrationTokenSeal)
+		&p.MaxArtifacts, &p.Archived, &p.CreatedAt, &p.registrationTokenSeal)
 	return p, err
 }
 
@@ -72,7 +74,7 @@ var variableRoles = []string{"no_one_allowed", "developer", "maintainer", "owner
 
 var projectParams = takes(may("description", text), may("visibility", text, visibilities...), may("default_branch", text),
 	may("ci_config_path", text), may("shared_runners_enabled", boolean), may("group_runners_enabled", boolean),
-	may("runner_registration_enabled", boolean), may("runner_token_expiration_interval", integer), may("build_timeout", integer),
+	may("runner_registration_enabled", boolean), may("runner_token_expiration_interval", integer), may("build_timeout", integer), may("max_artifacts_size", integer),
 	may("ci_pipeline_variables_minimum_override_role", text, variableRoles...), may("name", text), may("path", text))
 
 var createProjectParams = projectParams.and(may("namespace_id", integer), may("initialize_with_readme", boolean))
@@ -188,7 +190,15 @@ func (c *call) editProject(p project) (project, error) {
 	}
 	p.SharedRunners = c.flag("shared_runners_enabled", p.SharedRunners)
 	p.GroupRunners = c.flag("group_runners_enabled", p.GroupRunners)
-	p.RegistrationEnabled = c.flag("runner_registration_enabled", p.RegistrationEnabled)
+	if err := c.closeProjectRegistration(&p); err != nil {
+		return p, err
+	}
+	if c.given("max_artifacts_size") {
+		p.MaxArtifacts = nil
+		if most, given := c.number("max_artifacts_size"); given {
+			p.MaxArtifacts = &most
+		}
+	}
 	if timeout, given := c.number("build_timeout"); given {
 		p.BuildTimeout = timeout
 	}
@@ -197,8 +207,37 @@ func (c *call) editProject(p project) (project, error) {
 	}
 	c.onCommit(c.queue.tickAll)
 	return p, c.exec(`UPDATE projects SET name = ?, description = ?, visibility = ?, default_branch = ?, ci_config_path = ?, shared_runners_enabled = ?,
-		group_runners_enabled = ?, runner_registration_enabled = ?, runner_expiry = ?, variables_role = ?, build_timeout = ? WHERE id = ?`, p.Name, p.Description,
-		p.Visibility, p.DefaultBranch, p.ConfigPath, p.SharedRunners, p.GroupRunners, p.RegistrationEnabled, p.RunnerExpiry, p.VariablesRole, p.BuildTimeout, p.ID)
+		group_runners_enabled = ?, runner_registration_enabled = ?, runner_expiry = ?, variables_role = ?, build_timeout = ?, max_artifacts_size = ? WHERE id = ?`, p.Name, p.Description,
+		p.Visibility, p.DefaultBranch, p.ConfigPath, p.SharedRunners, p.GroupRunners, p.RegistrationEnabled, p.RunnerExpiry, p.VariablesRole, p.BuildTimeout, p.MaxArtifacts, p.ID)
+}
+
+// closeProjectRegistration takes runner_registration_enabled. Switching it off
+// makes the project's registration token a new one.
+func (c *call) closeProjectRegistration(p *project) error {
+	before := p.RegistrationEnabled
+	p.RegistrationEnabled = c.flag("runner_registration_enabled", before)
+	if !before || p.RegistrationEnabled {
+		return nil
+	}
+	return c.storeProjectToken(p.ID, newRegistrationToken())
+}
+
+func postArchive(c *call) (answer, error)   { return c.archiveProject(true) }
+func postUnarchive(c *call) (answer, error) { return c.archiveProject(false) }
+
+// archiveProject makes a project read-only, or lets it be written again.
+func (c *call) archiveProject(archived bool) (answer, error) {
+	p, err := c.needProject("id", levelOwner)
+	if err != nil {
+		return answer{}, err
+	}
+	p.Archived = archived
+	c.onCommit(c.queue.tickAll)
+	if err := c.exec("UPDATE projects SET archived = ? WHERE id = ?", archived, p.ID); err != nil {
+		return answer{}, err
+	}
+	e, err := c.projectDetail(p)
+	return answer{status: http.StatusCreated, body: e}, err
 }
 
 func deleteProject(c *call) (answer, error) {

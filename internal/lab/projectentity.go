@@ -45,6 +45,7 @@ type projectEntity struct {
 	CreatorID           int64              `json:"creator_id"`
 	ConfigPath          string             `json:"ci_config_path"`
 	BuildTimeout        int64              `json:"build_timeout"`
+	MaxArtifacts        *int64             `json:"max_artifacts_size"`
 	RunnerExpiry        *int64             `json:"runner_token_expiration_interval"`
 	RegistrationEnabled bool               `json:"runner_registration_enabled"`
 	VariablesRole       string             `json:"ci_pipeline_variables_minimum_override_role,omitempty"`
@@ -77,7 +78,7 @@ func (c *call) projectEntity(p project) (projectEntity, error) {
 		HTTPURL: base + "/" + p.FullPath + ".git", WebURL: base + "/" + p.FullPath, LastActivityAt: p.CreatedAt, Visibility: p.Visibility,
 		Namespace: projectNamespace{ID: n.ID, Name: n.Name, Path: n.Path, Kind: n.Kind, FullPath: n.FullPath, WebURL: base + "/" + n.FullPath},
 		EmptyRepo: !hasCommit, JobsEnabled: true, BuildsAccessLevel: "enabled", SharedRunners: p.SharedRunners, GroupRunners: p.GroupRunners,
-		CreatorID: p.CreatorID, ConfigPath: p.ConfigPath, BuildTimeout: p.BuildTimeout, RunnerExpiry: p.RunnerExpiry, RegistrationEnabled: p.RegistrationEnabled}
+		CreatorID: p.CreatorID, ConfigPath: p.ConfigPath, BuildTimeout: p.BuildTimeout, MaxArtifacts: p.MaxArtifacts, Archived: p.Archived, RunnerExpiry: p.RunnerExpiry, RegistrationEnabled: p.RegistrationEnabled}
 	if n.ParentID != 0 {
 		e.Namespace.ParentID = &n.ParentID
 	}

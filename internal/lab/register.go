@@ -182,10 +182,12 @@ func resetGroupRegistration(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return c.resetRegistration(g.ID, func(token string) error {
-		return c.exec("UPDATE namespaces SET registration_digest = ?, registration_sealed = ? WHERE id = ?",
-			c.secrets.digest(domainRegistration, token), c.secrets.sealed(token), g.ID)
-	})
+	return c.resetRegistration(g.ID, func(token string) error { return c.storeGroupToken(g.ID, token) })
+}
+
+func (t *tx) storeGroupToken(id int64, token string) error {
+	return t.exec("UPDATE namespaces SET registration_digest = ?, registration_sealed = ? WHERE id = ?",
+		t.secrets.digest(domainRegistration, token), t.secrets.sealed(token), id)
 }
 
 func resetProjectRegistration(c *call) (answer, error) {
@@ -193,10 +195,12 @@ func resetProjectRegistration(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return c.resetRegistration(p.NamespaceID, func(token string) error {
-		return c.exec("UPDATE projects SET registration_digest = ?, registration_sealed = ? WHERE id = ?",
-			c.secrets.digest(domainRegistration, token), c.secrets.sealed(token), p.ID)
-	})
+	return c.resetRegistration(p.NamespaceID, func(token string) error { return c.storeProjectToken(p.ID, token) })
+}
+
+func (t *tx) storeProjectToken(id int64, token string) error {
+	return t.exec("UPDATE projects SET registration_digest = ?, registration_sealed = ? WHERE id = ?",
+		t.secrets.digest(domainRegistration, token), t.secrets.sealed(token), id)
 }
 
 func (c *call) resetRegistration(namespaceID int64, store func(string) error) (answer, error) {

@@ -36,6 +36,8 @@ func tokenRoutes() []route {
 		{method: patch, pattern: "jobs/:id/trace", from: fromSource, access: machine, limit: limitPatchTrace, handle: patchTrace},
 		{method: post, pattern: "jobs/:id/artifacts/authorize", from: fromSpecification, access: machine, handle: authorizeArtifact},
 		{method: post, pattern: "jobs/:id/artifacts", from: fromSource, access: machine, params: artifactParams, limit: limitJobEndpoints, handle: postArtifact},
+		{method: get, pattern: "jobs/:id/artifacts", from: fromSource, access: machine, params: downloadParams, limit: limitJobEndpoints, handle: downloadArtifact},
+		{method: get, pattern: "job", from: fromDocumentation, access: machine, handle: getJobOfToken},
 	}
 }
 
@@ -98,6 +100,8 @@ func placeRoutes() []route {
 		{method: post, pattern: "projects", from: fromDocumentation, params: createProjectParams, handle: postProject},
 		{method: get, pattern: "projects/:id", from: fromDocumentation, handle: getProject},
 		{method: put, pattern: "projects/:id", from: fromDocumentation, params: projectParams, handle: putProject},
+		{method: post, pattern: "projects/:id/archive", from: fromDocumentation, handle: postArchive},
+		{method: post, pattern: "projects/:id/unarchive", from: fromDocumentation, handle: postUnarchive},
 		{method: del, pattern: "projects/:id", from: fromDocumentation, handle: deleteProject},
 		{method: get, pattern: "projects/:id/repository/branches", from: fromDocumentation, handle: getBranches},
 		{method: get, pattern: "projects/:id/repository/files/:file_path", from: fromDocumentation, params: refParams, handle: getFile},

@@ -106,7 +106,7 @@ func (c *call) projectForRunner() (int64, bool, error) {
 	}
 	up, err := c.ancestry(p.NamespaceID)
 	open := slices.Contains(c.settings().words("valid_runner_registrars"), "project") && p.RegistrationEnabled && registrationOpen(up)
-	return id, have == levelAdmin || have >= levelMaintainer && open, err
+	return id, !p.Archived && (have == levelAdmin || have >= levelMaintainer && open), err
 }
 
 // registrationOpen is runner_registration_enabled over a group and its ancestors.

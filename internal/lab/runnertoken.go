@@ -1,6 +1,9 @@
 package lab
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 var (
 	tokenParams  = takes(need("token", text))
@@ -19,6 +22,9 @@ type verified struct {
 func postVerify(c *call) (answer, error) {
 	r, err := c.runnerByToken(c.text("token"))
 	if err != nil {
+		return answer{}, err
+	}
+	if err := c.notOrphaned(&r); err != nil {
 		return answer{}, err
 	}
 	touches := r.RegistrationType == byRegistration || c.Server.has(verifyTouchesCreated)
@@ -77,11 +83,44 @@ func resetByToken(c *call) (answer, error) {
 	return answer{status: http.StatusCreated, body: made}, err
 }
 
-// getDiscovery is GET /runners/router/discovery: the lab has no job router, and
-// says so only to a token it knows. Nothing is written.
+// notOrphaned refuses a group or project runner whose owner is gone, in the
+// versions that could have one. Others refuse or serve it like any runner.
+func (c *call) notOrphaned(r *runner) error {
+	if !c.Server.has(orphanRefusal) || r.Type == instanceType || r.Type == groupType && r.GroupID != 0 {
+		return nil
+	}
+	if r.Type == projectType {
+		owner, err := c.ownerProject(r)
+		if err != nil || owner != 0 {
+			return err
+		}
+	}
+	if c.flagOn(flagRejectOrphaned) {
+		return forbidden("Runner is orphaned")
+	}
+	return message(http.StatusUnprocessableEntity, "Runner is orphaned")
+}
+
+// discovered is the 200 of GET /runners/router/discovery.
+type discovered struct {
+	ServerURL string `json:"server_url"`
+}
+
+// getDiscovery is GET /runners/router/discovery: the token is looked at first, so
+// that 501 says it is good. Nothing is written. With the flags on the address of
+// a job router is named, where the lab has none.
 func getDiscovery(c *call) (answer, error) {
-	if _, err := c.runnerByToken(c.r.Header.Get("Runner-Token")); err != nil {
+	r, err := c.runnerByToken(c.r.Header.Get("Runner-Token"))
+	if err != nil {
 		return answer{}, err
 	}
-	return answer{}, message(http.StatusNotImplemented, "Job Router is not available. Please contact your administrator.")
+	if !c.flagOn(flagJobRouter) || r.Type == instanceType && !c.flagOn(flagJobRouterInstance) {
+		return answer{}, message(http.StatusNotImplemented, "Job Router is not available. Please contact your administrator.")
+	}
+	_, host, _ := strings.Cut(c.baseURL(c.r), "://")
+	scheme := "ws://"
+	if strings.HasPrefix(c.baseURL(c.r), "https://") {
+		scheme = "wss://"
+	}
+	return ok(discovered{scheme + host + "/-/kubernetes-agent/"})
 }

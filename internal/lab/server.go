@@ -60,6 +60,8 @@ type Server struct {
 	cachedLimits   atomic.Pointer[limits]
 	longPolling    atomic.Int64 // nanoseconds
 
+	watched sync.Map // job id to the time somebody looked at its log
+
 	jobCalls, userCalls, addressCalls counter
 
 	stopping   chan struct{} // closed when Serve begins to stop

@@ -5,10 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
-
-// maxTrace is the plan limit ci_jobs_trace_size_limit of 100 MB.
-const maxTrace = 100 << 20
 
 // patchTrace is PATCH /jobs/:id/trace. Only the start of Content-Range counts:
 // where it is not the size so far, 416 tells the runner where to go on. Range
@@ -28,8 +26,14 @@ func patchTrace(c *call) (answer, error) {
 		c.header.Set("Range", "0-"+formatInt(j.TraceSize))
 		return answer{}, grape(http.StatusRequestedRangeNotSatisfiable, "416 Range Not Satisfiable")
 	}
+	if over, err := c.tokenExpired(&j); err != nil || over {
+		if err != nil {
+			return answer{}, err
+		}
+		return c.dropExpired(&j)
+	}
 	size := start + int64(len(c.in.raw))
-	if size > maxTrace {
+	if most := c.limit(limitTrace); most > 0 && size > most<<20 {
 		c.header.Set("Job-Status", "failed")
 		return answer{status: http.StatusForbidden, body: errorBody{Error: "403 Forbidden"}}, c.finish(&j, "failed", "trace_size_exceeded", nil)
 	}
@@ -40,12 +44,25 @@ func patchTrace(c *call) (answer, error) {
 		return answer{}, err
 	}
 	c.header.Set("Range", "0-"+formatInt(size))
-	interval := "30"
-	if c.Server.has(traceInterval60) {
-		interval = "60"
-	}
-	c.header.Set("X-GitLab-Trace-Update-Interval", interval)
+	c.header.Set("X-GitLab-Trace-Update-Interval", c.traceInterval(j.ID))
 	return answer{status: http.StatusAccepted, raw: []byte("0-" + formatInt(size)), contentType: "text/plain"}, nil
+}
+
+// watchedFor is how long after somebody looked at a log it counts as watched.
+const watchedFor = time.Minute
+
+// Watch notes that somebody looks at a job's log now: its runner is asked for
+// updates every three seconds, as GitLab's job page does.
+func (s *Server) Watch(job int64) { s.watched.Store(job, s.now()) }
+
+func (t *tx) traceInterval(job int64) string {
+	if seen, ok := t.watched.Load(job); ok && t.now.Sub(seen.(time.Time)) < watchedFor { //nolint:forcetypeassert // only Watch stores
+		return "3"
+	}
+	if t.has(traceInterval60) {
+		return "60"
+	}
+	return "30"
 }
 
 func (t *tx) appendTrace(j *job, data []byte, size int64) error {
