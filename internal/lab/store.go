@@ -103,7 +103,11 @@ func (s *Server) read(ctx context.Context, fn func(*tx) error) error {
 	return s.inTx(ctx, s.store.reader, fn)
 }
 
+// inTx lets a transaction end although the client that wanted it is gone. A
+// ROLLBACK that the end of a context interrupts leaves the connection in the pool,
+// inside a transaction that reads an old state for ever.
 func (s *Server) inTx(ctx context.Context, db *sql.DB, fn func(*tx) error) error {
+	ctx = context.WithoutCancel(ctx)
 	sqlTx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
