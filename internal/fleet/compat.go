@@ -118,7 +118,10 @@ func (c *Compat) count(found map[string]*CompatLine, r Record) {
 	managers := r.Managers
 	if !r.ManagersKnown {
 		status := "offline"
-		if r.Online() {
+		switch {
+		case r.Stale():
+			status = "stale"
+		case r.Online():
 			status = "online"
 		}
 		managers = []rekey.Manager{{Version: r.Runner.Version, Status: status}}

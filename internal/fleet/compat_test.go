@@ -45,6 +45,7 @@ func TestMatrix(t *testing.T) {
 		managed(3, rekey.Manager{Version: "", Status: "online"}),
 		{Runner: rekey.Runner{ID: 4, Version: "17.3.1", Online: yes(), Status: "online"}}, // managers not listed
 		{Runner: rekey.Runner{ID: 5, Status: "never_contacted"}, ManagersKnown: true},
+		{Runner: rekey.Runner{ID: 6, Version: "11.0.0", Online: no(), Status: "stale"}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +60,8 @@ func TestMatrix(t *testing.T) {
 	if old := m.Lines[2]; old.Managers != 2 || old.Online != 1 || !slices.Equal(old.Runners, []rekey.RunnerID{1, 2}) || len(old.Changes) == 0 {
 		t.Errorf("16.1.0: %+v, want two managers, one online, of runners 1 and 2, with changes", old)
 	}
-	if m.StaleManagers != 1 || m.Untold != 1 {
-		t.Errorf("%d stale, %d untold, want 1, 1", m.StaleManagers, m.Untold)
+	if m.StaleManagers != 2 || m.Untold != 1 {
+		t.Errorf("%d stale, %d untold, want 2, 1", m.StaleManagers, m.Untold)
 	}
 	want := []string{"Find out", "Raise gitlab-runner to 17.11 where", "Raise GitLab from 17.11 to 18.11", "Raise gitlab-runner to 18.11: 16.1.0 (2), 17.3.1 (1), 17.11.0 (1)"}
 	if len(m.Path) != len(want) {

@@ -175,6 +175,9 @@ func (e *Entry) take(f pair) error {
 		}
 		return nil
 	}
+	if name == "keep" && (f.value.Value == "" || f.value.Tag == "!!null") {
+		return nil
+	}
 	if name == "keep" {
 		keep, err := strconv.ParseBool(f.value.Value)
 		e.Keep = keep

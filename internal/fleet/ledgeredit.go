@@ -59,7 +59,8 @@ func (l *Ledger) Forget(id rekey.RunnerID) bool {
 }
 
 // Bytes is the file, entries sorted by id, so that two people's changes meet
-// rarely and a reviewer finds a runner.
+// rarely and a reviewer finds a runner. It is read back first: KindInvalid where
+// odd YAML would come out as something else.
 func (l *Ledger) Bytes() ([]byte, error) {
 	root := l.document.Content[0]
 	put(root, "gitlab", text(l.GitLab))
@@ -72,11 +73,9 @@ func (l *Ledger) Bytes() ([]byte, error) {
 	}
 	data = append(bytes.TrimRight(data, "\n"), '\n')
 	again, err := ParseLedger(data)
-	if err != nil {
-		return nil, rekey.Errorf(rekey.KindInternal, "the owners file would not be readable: %w", err)
-	}
-	if !slices.Equal(again.Entries(), l.Entries()) {
-		return nil, rekey.Errorf(rekey.KindInternal, "the owners file would not say what was meant")
+	if err != nil || !slices.Equal(again.Entries(), l.Entries()) {
+		return nil, rekey.Errorf(rekey.KindInvalid, "the owners file is written in a way that does not survive a change").
+			WithHint("make this change by hand, or write the file in plain block style without tags")
 	}
 	return data, nil
 }
@@ -84,7 +83,11 @@ func (l *Ledger) Bytes() ([]byte, error) {
 func (l *Ledger) sort() {
 	var list []pair
 	for i := 0; i < len(l.runners.Content); i += 2 {
-		list = append(list, pair{l.runners.Content[i], l.runners.Content[i+1]})
+		p := pair{l.runners.Content[i], l.runners.Content[i+1]}
+		if p.value.Kind != yaml.MappingNode { // "4711:" with nothing beneath, which would be written as a text
+			p.value = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", LineComment: p.value.LineComment}
+		}
+		list = append(list, p)
 	}
 	slices.SortStableFunc(list, func(a, b pair) int { return cmp.Compare(idOf(a.key), idOf(b.key)) })
 	l.runners.Content = l.runners.Content[:0]
