@@ -19,7 +19,7 @@ type layer struct {
 
 var (
 	leaves  = []string{".", "internal/durable", "internal/redact"}
-	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/fleet", "internal/remedy"}
+	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/export", "internal/fleet", "internal/remedy"}
 )
 
 // layers is the import rule: cmd → cli → app → controller → engines → the
@@ -36,6 +36,7 @@ var layers = map[string]layer{
 	// judge and mend configs share them without an interface in between.
 	"internal/configtoml": {may: leaves},
 	"internal/diagnose":   {may: union(leaves, only("internal/configtoml"))},
+	"internal/export":     {may: union(leaves, only("internal/diagnose"))},
 	"internal/fleet":      {may: leaves},
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},

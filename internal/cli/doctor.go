@@ -9,6 +9,7 @@ import (
 	"rekey"
 	"rekey/internal/app"
 	"rekey/internal/diagnose"
+	"rekey/internal/export"
 )
 
 func (c *command) doctor() *cobra.Command {
@@ -34,7 +35,7 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 			if err != nil {
 				return err
 			}
-			if err := known("-o", output, "table", "json"); err != nil {
+			if err := known("-o", output, "table", "json", "sarif", "junit", "prometheus"); err != nil {
 				return err
 			}
 			progress := c.progress("checked")
@@ -52,21 +53,32 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 	}
 	probeFlags(cmd, &in)
 	accessFlags(cmd, &in.Access)
-	cmd.Flags().StringVarP(&output, "output", "o", output, "table, or json for programs (docs/json.md)")
+	cmd.Flags().StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, junit or prometheus for programs")
 	cmd.Flags().StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
 	cmd.Flags().StringVar(&in.Job, "job", "", "start from a stuck job, by its address in GitLab")
 	return cmd
 }
 
 func (c *command) showDoctor(out app.DoctorOutput, output string, threshold rekey.Severity) error {
-	if output == "json" {
-		if err := c.json(out.Report); err != nil {
-			return err
-		}
-	} else {
-		c.doctorTable(out)
+	if err := c.writeDoctor(out, output); err != nil {
+		return err
 	}
 	return doctorExit(out.Report, threshold)
+}
+
+func (c *command) writeDoctor(out app.DoctorOutput, output string) error {
+	switch output {
+	case "json":
+		return c.json(out.Report)
+	case "sarif":
+		return export.SARIF(c.Out, out.Report, Version())
+	case "junit":
+		return export.JUnit(c.Out, out.Report)
+	case "prometheus":
+		return export.Prometheus(c.Out, out.Report, c.app.Now())
+	}
+	c.doctorTable(out)
+	return nil
 }
 
 // json writes one document. It passes through no scrubber that could cut it:

@@ -146,7 +146,7 @@ func (s *section) report() SectionReport {
 		id = s.Answer.RunnerID
 	}
 	return SectionReport{
-		Config: s.Config, Index: s.Index, Name: s.Name, URL: shownURL(s.URL),
+		Config: s.Config, Index: s.Index, Line: s.Line, Name: s.Name, URL: shownURL(s.URL),
 		RunnerID: id, Token: s.Token, Verdict: s.verdict, Findings: s.findings,
 		Untold: strings.Join(s.untold, " "),
 	}

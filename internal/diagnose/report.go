@@ -36,6 +36,7 @@ type ConfigReport struct {
 type SectionReport struct {
 	Config   string          `json:"config"`
 	Index    int             `json:"index"`
+	Line     int             `json:"line,omitempty"` // of the token in its file, else of the header; from 1
 	Name     string          `json:"name"`
 	URL      string          `json:"url"`
 	RunnerID rekey.RunnerID  `json:"runner_id"`
