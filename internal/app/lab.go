@@ -2,16 +2,16 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
-	"os/signal"
-	"syscall"
+	"path/filepath"
 
 	"rekey"
 	"rekey/internal/lab"
-	"rekey/internal/lab/simrunner"
 )
 
 // LabInput is what lab up is asked.
@@ -19,18 +19,25 @@ type LabInput struct {
 	Dir, Listen, Version, Profile, URL string
 }
 
+// freshLabVersion is what a new lab is when nothing is asked for.
+var freshLabVersion = rekey.Version{Major: 17, Minor: 11}
+
 // LabUp serves a lab in the foreground until ctx ends. Once it serves, DIR/lab.json
 // is there and one line is written to out.
 func (a *App) LabUp(ctx context.Context, in LabInput, out io.Writer) error {
 	options := lab.Options{Dir: in.Dir, Profile: in.Profile, Now: a.Now, URL: in.URL}
-	if in.Version != "" {
-		v, err := rekey.ParseVersion(in.Version)
-		if err != nil {
+	exists, err := labIn(in.Dir)
+	switch {
+	case err != nil:
+		return err
+	case in.Version != "":
+		if options.Version, err = rekey.ParseVersion(in.Version); err != nil {
 			return err
 		}
-		options.Version = v
+	case !exists:
+		options.Version = freshLabVersion
 	}
-	server, err := lab.Open(ctx, options)
+	server, err := lab.OpenRehearsal(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -49,43 +56,14 @@ func (a *App) LabUp(ctx context.Context, in LabInput, out io.Writer) error {
 	return server.Serve(ctx, listener)
 }
 
-// SimulatedInput is what lab runner is asked.
-type SimulatedInput struct {
-	Config, Version, BuildsDir string
-}
-
-// SimulatedRunner runs until ctx ends: SIGHUP reloads, SIGQUIT drains.
-func (a *App) SimulatedRunner(ctx context.Context, in SimulatedInput, log io.Writer) error {
-	options := simrunner.Options{Config: in.Config, Log: log, Now: a.Now, BuildsDir: in.BuildsDir, Getenv: func(name string) string { return a.env(name) }}
-	if in.Version != "" {
-		v, err := rekey.ParseVersion(in.Version)
-		if err != nil {
-			return err
-		}
-		options.Version = v
+// labIn reports whether there is a lab in dir.
+func labIn(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, "lab.sqlite"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGQUIT)
-	defer signal.Stop(signals)
-	runner, err := simrunner.New(options)
 	if err != nil {
-		return err
+		return false, rekey.Errorf(rekey.KindUnavailable, "look for a lab: %w", err)
 	}
-	done := make(chan struct{})
-	defer close(done)
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case s := <-signals:
-				if s == syscall.SIGQUIT {
-					runner.Drain()
-				} else {
-					runner.Reload()
-				}
-			}
-		}
-	}()
-	return runner.Run(ctx)
+	return true, nil
 }

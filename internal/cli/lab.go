@@ -8,7 +8,8 @@ import (
 
 func (c *command) lab() *cobra.Command {
 	return group(&cobra.Command{Use: "lab", Short: "A GitLab of any version to rehearse on; never for production"},
-		c.labUp(), c.labRunner(), c.labDemo())
+		c.labUp(), c.labStatus(), c.labUpgrade(), c.labMaintenance(), c.labReadOnly(), c.labSnapshot(), c.labRestore(), c.labLoseSecrets(),
+		c.labClock(), c.labFault(), c.labRunner(), c.labDemo())
 }
 
 func (c *command) labUp() *cobra.Command {
@@ -24,7 +25,8 @@ administrator's token.
 It is not GitLab, it guards nothing, and it must not be used in production.`,
 		Example: `  rekey lab up
   rekey lab up --data /tmp/lab --listen 127.0.0.1:0 --gitlab-version 15.11
-  rekey lab up --gitlab-version 18.0 --profile self-managed   # registration tokens still allowed`,
+  rekey lab up --gitlab-version 18.0 --profile self-managed   # registration tokens still allowed
+  rekey lab upgrade 18.0                                      # while it serves, from another terminal`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.app.LabUp(cmd.Context(), in, c.Out) },
 	}
@@ -41,18 +43,25 @@ func (c *command) labRunner() *cobra.Command {
 	var in app.SimulatedInput
 	cmd := &cobra.Command{
 		Use:   "runner",
-		Short: "Simulate a gitlab-runner process: poll, reload, run jobs with sh",
+		Short: "Simulate gitlab-runner processes: poll, reload, run jobs with sh",
 		Long: `runner behaves as gitlab-runner does towards its GitLab: it polls, disables a
 section for an hour after three refusals, loads a config whose mtime is newer or
 on SIGHUP, and runs jobs with sh. It runs what the jobs say, as you: point it at
-the lab only.`,
-		Example: "  rekey lab runner --config ./config.toml",
+the lab only.
+
+--count simulates a fleet in one process: so many gitlab-runner processes on the one
+config, as autoscaled machines from one image. Each is a manager of its own of every
+section's token, with its own system id, concurrent and health, and their polls are
+spread over check_interval. For many records rather than many managers, give the
+config as many sections.`,
+		Example: "  rekey lab runner --config ./config.toml\n  rekey lab runner --config ./config.toml --count 1000",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.app.SimulatedRunner(cmd.Context(), in, c.Err) },
 	}
 	s := cmd.Flags()
 	s.StringVarP(&in.Config, "config", "c", "config.toml", "config.toml to run")
 	s.StringVar(&in.Version, "runner-version", "", "gitlab-runner version to report and to behave as (default 17.11.0)")
+	s.IntVar(&in.Count, "count", 1, "how many processes to simulate, each with a system id of its own")
 	s.StringVar(&in.BuildsDir, "builds-dir", "", "where jobs work (default: builds beside the config)")
 	return cmd
 }

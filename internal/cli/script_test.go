@@ -41,6 +41,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mkproject":    cmdMkproject,    // mkproject LAB VAR PATH [GROUPID]: $VAR is its id, $VAR_PATH its path
 		"pat":          cmdPat,          // pat LAB VAR SCOPE…: $VAR is an administrator's token with these scopes only
 		"api":          cmdAPI,          // api LAB STATUS METHOD PATH [KEY=VALUE…]: any request as administrator; KEY:=JSON
+		"call":         cmdCall,         // call NAME TOKEN|- STATUS METHOD PATH [KEY=VALUE…]: a request to $NAME with any user token
+		"issued":       cmdIssued,       // issued VAR: $VAR and $VAR_ID become token and id of what call printed last
 		"labstate":     cmdLabstate,     // labstate LAB FILE: all that the lab tells of its runners
 		"server":       cmdServer,       // server NAME STATUS BODYFILE|- [HEADER=VALUE…]: answers everything alike
 		"dead":         cmdDead,         // dead NAME: accepts connections and never answers

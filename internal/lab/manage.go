@@ -107,6 +107,11 @@ func (r *Rehearsal) Close() error {
 // Serve answers GitLab's API and the management API on the listener until ctx
 // ends, as Server.Serve does.
 func (r *Rehearsal) Serve(ctx context.Context, l net.Listener) error {
+	defer context.AfterFunc(ctx, func() {
+		if s, err := r.server(); err == nil {
+			s.stop()
+		}
+	})()
 	return serve(ctx, l, r.Handler(), r.options.Log)
 }
 
@@ -196,6 +201,9 @@ func (r *Rehearsal) restart(ctx context.Context, between func() error) error {
 	}
 	if err != nil {
 		return err
+	}
+	if r.URL() == "" {
+		return nil // nobody was ever told where it serves
 	}
 	return r.WriteInfo()
 }

@@ -40,3 +40,15 @@ func (l *lineLog) line(prefix, message string, fields []field) {
 	defer l.mu.Unlock()
 	_, _ = io.WriteString(l.w, b.String())
 }
+
+// lockedWriter serialises the lines of several runners.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

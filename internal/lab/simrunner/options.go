@@ -20,6 +20,7 @@ type Options struct {
 	Log io.Writer
 
 	Now       func() time.Time    // required
+	SystemID  rekey.SystemID      // "" is the one beside the config, made where it is missing
 	BuildsDir string              // where jobs work; "" is the section's builds_dir, else "builds" beside the config
 	Getenv    func(string) string // for ${VAR} in token and url from 18.10 on; nil is os.Getenv
 

@@ -57,7 +57,9 @@ func New(opts Options) (*Runner, error) {
 		return nil, rekey.Errorf(rekey.KindInvalid, "config %s: %w", opts.Config, err)
 	}
 	if opts.Version.AtLeast(15, 7) {
-		r.systemID = loadSystemID(opts.Config, r.log)
+		if r.systemID = opts.SystemID; r.systemID == "" {
+			r.systemID = loadSystemID(opts.Config, r.log)
+		}
 	}
 	r.client = &client{http: opts.HTTPClient, version: opts.Version, systemID: r.systemID}
 	r.install(c)
