@@ -27,11 +27,15 @@ func (t *tx) scanAccessToken(sc scanner) (accessToken, error) {
 	var a accessToken
 	var expiresOn string
 	err := sc.Scan(&a.ID, &a.Name, &a.Revoked, &a.CreatedAt, &a.Scopes, &a.UserID, &a.LastUsedAt, &expiresOn)
+	a.date(expiresOn, t.now)
+	return a, err
+}
+
+func (a *accessToken) date(expiresOn string, now time.Time) {
 	if expiresOn != "" {
 		a.ExpiresAt = &expiresOn
 	}
-	a.Active = !a.Revoked && !expired(expiresOn, t.now)
-	return a, err
+	a.Active = !a.Revoked && !expired(expiresOn, now)
 }
 
 var createAccessTokenParams = takes(need("name", text), need("scopes", words), may("expires_at", date), may("description", text))

@@ -63,6 +63,9 @@ func (c *call) run(rt *route) (answer, error) {
 			return answer{}, err
 		}
 		c.caller = who
+		if err := c.sudo(); err != nil {
+			return answer{}, err
+		}
 	}
 	valid, err := rt.params.validate(c.in.values)
 	if err != nil {

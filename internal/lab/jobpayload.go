@@ -68,6 +68,7 @@ type jobVariable struct {
 	Public bool   `json:"public"`
 	Masked bool   `json:"masked"`
 	File   bool   `json:"file,omitempty"`
+	Raw    bool   `json:"raw,omitempty"`
 }
 
 type jobStep struct {
@@ -132,7 +133,11 @@ func (c *call) payload(r *runner, j *job, token string) (jobPayload, error) {
 	for _, a := range j.Plan.V.Artifacts {
 		out.Artifacts = append(out.Artifacts, payloadArtifact{a.Name, a.Paths, a.When, a.ExpireIn, "archive", "zip"})
 	}
-	out.Variables = c.jobVariables(&p, &in, j, r, token)
+	secret, err := c.variablesFor(&p, j.Protected)
+	if err != nil {
+		return out, err
+	}
+	out.Variables = c.jobVariables(&p, &in, j, r, token, secret)
 	return out, nil
 }
 
@@ -186,7 +191,7 @@ func (c *call) predefined(p *project, in *pipeline) map[string]string {
 
 // jobVariables lists them in order of precedence, lowest first. GIT_STRATEGY
 // comes before all: the lab has no git repository to fetch from.
-func (c *call) jobVariables(p *project, in *pipeline, j *job, r *runner, token string) []jobVariable {
+func (c *call) jobVariables(p *project, in *pipeline, j *job, r *runner, token string, secret []ciVariable) []jobVariable {
 	out := []jobVariable{{Key: "GIT_STRATEGY", Value: "none", Public: true}}
 	add := func(key, value string) { out = append(out, jobVariable{Key: key, Value: value, Public: true}) }
 	predefined := c.predefined(p, in)
@@ -206,6 +211,9 @@ func (c *call) jobVariables(p *project, in *pipeline, j *job, r *runner, token s
 	}
 	for _, v := range j.Plan.V.Variables {
 		add(v.Key, v.Value)
+	}
+	for _, v := range secret {
+		out = append(out, jobVariable{Key: v.Key, Value: v.text, Masked: v.Masked, File: v.Type == "file", Raw: v.Raw})
 	}
 	for _, v := range in.Variables.V {
 		out = append(out, jobVariable{Key: v.Key, Value: v.Value, File: v.Type == "file"})

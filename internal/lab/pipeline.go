@@ -86,7 +86,11 @@ func (c *call) createPipeline(p *project, ref, source string, userID int64, give
 	}
 	made := pipeline{ProjectID: p.ID, Ref: ref, SHA: sha, Status: "created", Source: source, UserID: userID}
 	made.Variables.V = nonNil(given)
-	jobs := config.Plan(c.predefined(p, &made), variableMap(given))
+	known, err := c.knownVariables(p, ref, given)
+	if err != nil {
+		return pipeline{}, err
+	}
+	jobs := config.Plan(c.predefined(p, &made), known)
 	if len(jobs) == 0 {
 		return pipeline{}, baseError("The resulting pipeline would have been empty. Review the rules configuration for the relevant jobs.")
 	}
@@ -128,12 +132,22 @@ func (c *call) insertJob(p *project, in *pipeline, config *ciconfig.Config, job 
 		job.AllowFailure || job.When == "manual" && job.Rules == nil, protected, jsonColumn[jobPlan]{plan}, in.UserID, at(c.now))
 }
 
-func variableMap(given []pipelineVariable) map[string]string {
+// knownVariables are those that win over the file's: the project's and its
+// groups', then the ones given with the pipeline.
+func (c *call) knownVariables(p *project, ref string, given []pipelineVariable) (map[string]string, error) {
+	protected, err := c.exists("SELECT 1 FROM branches WHERE project_id = ? AND name = ? AND protected", p.ID, ref)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := c.variablesFor(p, protected)
 	vars := map[string]string{}
+	for _, v := range secret {
+		vars[v.Key] = v.text
+	}
 	for _, v := range given {
 		vars[v.Key] = v.Value
 	}
-	return vars
+	return vars, err
 }
 
 // pipelineForPush runs CI for a commit unless its message says to skip it. A

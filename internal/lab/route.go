@@ -11,7 +11,7 @@ import (
 // routeTable is the API below /api/v4. A row without since is in every version
 // that the lab can be.
 func routeTable(version rekey.Version) []route {
-	return slices.Concat(tokenRoutes(), runnerRoutes(), accountRoutes(version), instanceRoutes(version), placeRoutes(), ciRoutes())
+	return slices.Concat(tokenRoutes(), runnerRoutes(), accountRoutes(version), instanceRoutes(version), accessTokenRoutes(), variableRoutes(), placeRoutes(), ciRoutes())
 }
 
 const (

@@ -56,7 +56,7 @@ func (c *call) userBrief(u user) userBrief {
 }
 
 func (c *call) userEntity(u user) userEntity {
-	e := userEntity{userBrief: c.userBrief(u), CreatedAt: u.CreatedAt}
+	e := userEntity{userBrief: c.userBrief(u), CreatedAt: u.CreatedAt, Bot: botName.MatchString(u.Username)}
 	if c.admin() || c.caller.ID == u.ID {
 		yes := true
 		e.Email, e.CommitEmail, e.ConfirmedAt = u.Email, u.Email, &u.CreatedAt
@@ -67,6 +67,9 @@ func (c *call) userEntity(u user) userEntity {
 	}
 	return e
 }
+
+// botName is the form that the users behind project and group access tokens have.
+var botName = regexp.MustCompile(`^(project|group)_[0-9]+_bot_[0-9a-f]{32}$`)
 
 var usernamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$`)
 
