@@ -125,17 +125,18 @@ func readIssue(name string, resp *http.Response) *reply {
 	return r
 }
 
-// sealed seals what arrived, whole or not, and only then looks into it.
+// sealed seals what arrived, whole or not, and only then looks into it. A
+// connection that broke behind the last brace has brought all there is.
 func (c *Client) sealed(op operation, r *reply, seal Seal) (rekey.Issued, error) {
 	if len(r.body) > 0 {
 		if err := seal(r.body); err != nil {
 			return rekey.Issued{}, op.unknown(op.fail(rekey.KindUnavailable, err, "it was done, but the new token could not be sealed: %v", err))
 		}
 	}
-	if r.cut != nil {
+	issued, err := ParseIssued(r.body)
+	if err != nil && r.cut != nil {
 		return rekey.Issued{}, op.unknown(op.fail(rekey.KindUnavailable, nil, "the answer broke off: %s", short(c.scrub, transportText(r.cut))))
 	}
-	issued, err := ParseIssued(r.body)
 	if err != nil {
 		return rekey.Issued{}, op.unknown(op.fail(rekey.KindUnavailable, err, "%v", err))
 	}

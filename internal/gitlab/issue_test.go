@@ -52,6 +52,32 @@ func TestCreateSealsBeforeItParses(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatBrokeOffBehindItsLastBraceCounts(t *testing.T) {
+	t.Parallel()
+	const whole = `{"id":9171,"token":"glrt-CANARYnewnewnewnewn"}`
+	for _, body := range []string{whole, whole[:len(whole)-1]} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "4096")
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, body)
+		}))
+		t.Cleanup(server.Close)
+		var sealed string
+		issued, err := testClient(t, server.URL).CreateRunner(t.Context(), instanceRunner(), func(raw []byte) error {
+			sealed = string(raw)
+			return nil
+		})
+		switch {
+		case sealed != body:
+			t.Errorf("%s: sealed %q, want what arrived", body, sealed)
+		case body == whole && (err != nil || issued.ID != 9171):
+			t.Errorf("%s: got runner %d, %v, want success", body, issued.ID, err)
+		case body != whole && !OutcomeUnknown(err):
+			t.Errorf("%s: got %v, want an unknown outcome", body, err)
+		}
+	}
+}
+
 func TestUnreadableAnswersAreSealedAndUnknown(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
