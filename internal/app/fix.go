@@ -87,6 +87,10 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 		return nil, err
 	}
 	f := &Fix{app: a, in: in, net: n, host: repairedHost{host.Local(a.Now)}, given: given, unlock: func() {}}
+	if in.NoTouch && !given.IsZero() {
+		return nil, rekey.Errorf(rekey.KindInvalid, "a token that is given is shown to its GitLab before it is delivered: --token-file and --no-touch exclude each other").
+			WithHint("leave --no-touch away")
+	}
 	if err := f.checkFirst(); err != nil || f.stateless {
 		return f, err
 	}
@@ -94,8 +98,18 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.engine.Given = given
+	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
 	return f, nil
+}
+
+// probe asks nothing where no request may carry a runner token.
+func (f *Fix) probe() remedy.Probe {
+	if !f.in.NoTouch {
+		return f.net.ask
+	}
+	return func(context.Context, remedy.Question) rekey.Answer {
+		return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: "--no-touch: no request may carry a runner token", At: f.app.Now()}
+	}
 }
 
 // checkFirst looks at what can be known before anything is written: without a
@@ -233,10 +247,16 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 	if err := f.sectionsExist(facts); err != nil {
 		return rekey.Plan{}, err
 	}
-	in := f.in.Record
+	open, err := f.Unfinished()
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	in, user := f.in.Record, f.user(ctx)
 	p := &remedy.Planner{
-		Facts: facts, Report: diagnose.Judge(facts), Host: f.host, Probe: f.net.ask, GitLab: f.net.records,
-		SameGitLab: gitlab.SameGitLab, Generated: f.generated, Rights: f.rights(ctx),
+		Facts: facts, Report: diagnose.Judge(facts), Host: f.host, Probe: f.probe(), GitLab: f.net.records,
+		SameGitLab: gitlab.SameGitLab, Generated: f.generated, Open: open,
+		Rights: func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
+		Admin:  func(base string) bool { return user(base).Admin },
 		Flags: remedy.Flags{Scope: in.Scope, Group: in.Group, Project: in.Project, Description: in.Description, Tags: in.Tags,
 			RunUntagged: in.RunUntagged, Locked: in.Locked, AccessLevel: in.AccessLevel, Sections: f.in.Sections,
 			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
@@ -316,19 +336,19 @@ func (f *Fix) generated(path string) string {
 	return file.Generated
 }
 
-// rights asks GitLab once which scopes the user token has.
-func (f *Fix) rights(ctx context.Context) func(base string) ([]string, bool) {
-	var scopes []string
-	known := false
+// user asks GitLab once who the user token stands for; what it does not tell
+// stays zero, and so does another GitLab's.
+func (f *Fix) user(ctx context.Context) func(base string) gitlab.User {
+	var user gitlab.User
 	if f.net.client != nil {
-		if u, err := f.net.client.WhoAmI(ctx); err == nil && u.Scopes != nil {
-			scopes, known = u.Scopes, true
+		if u, err := f.net.client.WhoAmI(ctx); err == nil {
+			user = u
 		}
 	}
-	return func(base string) ([]string, bool) {
+	return func(base string) gitlab.User {
 		if f.net.clientFor(base) == nil {
-			return nil, false
+			return gitlab.User{}
 		}
-		return scopes, known
+		return user
 	}
 }

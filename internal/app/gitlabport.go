@@ -110,7 +110,7 @@ func (r records) PipelineJobs(ctx context.Context, project, pipeline int64) ([]r
 	jobs, err := r.Client.PipelineJobs(ctx, strconv.FormatInt(project, 10), pipeline)
 	list := make([]remedy.Job, 0, len(jobs))
 	for _, j := range jobs {
-		list = append(list, remedy.Job{ID: j.ID, Status: j.Status, RunnerID: j.RunnerID, SystemID: j.SystemID, WebURL: j.WebURL, FailureReason: j.FailureReason})
+		list = append(list, remedy.Job{ID: j.ID, Status: j.Status, RunnerID: j.RunnerID, SystemID: j.SystemID, WebURL: j.WebURL, Tags: j.Tags, FailureReason: j.FailureReason})
 	}
 	return list, err
 }

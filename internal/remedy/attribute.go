@@ -8,13 +8,22 @@ import (
 	"rekey/internal/diagnose"
 )
 
+// tagLimit is how many tags GitLab takes of a new record (POST /user/runners,
+// PUT /runners/:id); an older record may have more and keeps them.
+const tagLimit = 50
+
 // attributes are those of the old record where it can be read, else the flags'.
 // A record's tags are never guessed: a new record without them would take
 // production jobs, or none.
 func (p *Planner) attributes(ctx context.Context, s diagnose.Section, c choice) (*rekey.Attributes, error) {
 	gl := p.GitLab(p.server(s).URL)
 	if s.Record.Lookup == diagnose.LookupFound {
-		return p.copied(ctx, gl, s, c)
+		a, err := p.copied(ctx, gl, s, c)
+		if err == nil && c.remedy == rekey.RemedyCreate && len(a.Tags) > tagLimit {
+			err = rekey.Errorf(rekey.KindInvalid, "runner %d has %d tags, and GitLab takes %d of a new record", s.RunnerID, len(a.Tags), tagLimit).
+				WithHint("take tags that no job needs off that record in GitLab, then run `rekey fix` again; or give a glrt- token that a colleague made with --token-file")
+		}
+		return a, err
 	}
 	scope, err := p.scopeFor(s, c)
 	if err != nil {
@@ -46,6 +55,9 @@ func (p *Planner) copied(ctx context.Context, gl GitLab, s diagnose.Section, c c
 	a := &rekey.Attributes{Scope: r.Scope, Description: r.Description, Tags: r.Tags, RunUntagged: r.RunUntagged,
 		Locked: r.Locked, Paused: r.Paused, AccessLevel: r.AccessLevel, MaximumTimeout: r.MaximumTimeout,
 		MaintenanceNote: r.MaintenanceNote, Source: fmt.Sprintf("runner %d", r.ID)}
+	if c.remedy == rekey.RemedyCreate {
+		unkept(a, s.Name)
+	}
 	if c.scope != "" && c.scope != r.Scope {
 		a.Scope = c.scope
 		owner, err := p.owner(ctx, gl, c.scope)

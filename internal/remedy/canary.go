@@ -92,7 +92,7 @@ func (e *Engine) runCanary(ctx context.Context, op *operation, gl GitLab, projec
 		p.Missing = fmt.Sprintf("the canary pipeline in %s was refused: %v", project.Path, err)
 		return
 	}
-	job, err := e.awaitJob(ctx, gl, project, pipeline, op.runnerID())
+	job, err := e.awaitJob(ctx, op, gl, project, pipeline)
 	if err != nil {
 		p.Missing = err.Error()
 		return
@@ -102,15 +102,15 @@ func (e *Engine) runCanary(ctx context.Context, op *operation, gl GitLab, projec
 
 var terminal = []string{"success", "failed", "canceled", "skipped", "manual"}
 
-func (e *Engine) awaitJob(ctx context.Context, gl GitLab, project Project, pipeline Pipeline, id rekey.RunnerID) (Job, error) {
+func (e *Engine) awaitJob(ctx context.Context, op *operation, gl GitLab, project Project, pipeline Pipeline) (Job, error) {
 	timeout := orDefault(e.Options.CanaryTimeout, 2*time.Minute)
 	deadline := e.Clock.Now().Add(timeout)
 	last := Job{Status: "created"}
 	for {
 		jobs, err := gl.PipelineJobs(ctx, project.ID, pipeline.ID)
 		if err == nil && len(jobs) > 0 {
-			last = mostTelling(jobs, id)
-			if slices.Contains(terminal, last.Status) {
+			last = mostTelling(canaryJobs(jobs, op.id.Marker()), op.runnerID())
+			if !unfinished(last) {
 				return last, nil
 			}
 		}
@@ -124,16 +124,29 @@ func (e *Engine) awaitJob(ctx context.Context, gl GitLab, project Project, pipel
 	}
 }
 
-// mostTelling is the job that ran on the runner, else the pipeline's first: a
-// canary project may have other jobs.
+// canaryJobs are those that ask for the marker's runner. A canary project may
+// have other jobs, whose end says nothing; where none asks for the marker, they
+// are all there is to look at.
+func canaryJobs(jobs []Job, marker string) []Job {
+	own := slices.DeleteFunc(slices.Clone(jobs), func(j Job) bool { return !slices.Contains(j.Tags, marker) })
+	if len(own) == 0 {
+		return jobs
+	}
+	return own
+}
+
+// mostTelling is the job that ran on the runner, else one that is not at its end,
+// else the first.
 func mostTelling(jobs []Job, id rekey.RunnerID) Job {
-	for _, j := range jobs {
-		if j.RunnerID == id {
-			return j
+	for _, tells := range []func(Job) bool{func(j Job) bool { return j.RunnerID == id }, unfinished} {
+		if i := slices.IndexFunc(jobs, tells); i >= 0 {
+			return jobs[i]
 		}
 	}
 	return jobs[0]
 }
+
+func unfinished(j Job) bool { return !slices.Contains(terminal, j.Status) }
 
 // judgeJob compares who ran the job with who was meant to: on a shared record
 // another host may have picked it. Only a token that was just made is known to be

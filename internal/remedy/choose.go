@@ -150,6 +150,9 @@ const recordSlack = 24 * time.Hour
 // server was rebuilt or migrated the same id may be somebody else's runner, and a
 // reset would lock that one out.
 func (p *Planner) resettable(s diagnose.Section) choice {
+	if c, ok := kept(s.Record.Runner); ok {
+		return c
+	}
 	const next = "if the record is this section's after all, reset it in GitLab and give the new token with --token-file; else `rekey fix --separate-record` makes a record of its own"
 	r := s.Record.Runner
 	if why := p.sharedRecord(s); why != "" {
@@ -185,6 +188,10 @@ func (p *Planner) malformed(ctx context.Context, f rekey.Finding, s diagnose.Sec
 		a := p.Probe(ctx, Question{Config: s.Config, TLS: s.TLS, URL: s.URL, Token: cleaned, SystemID: s.SystemID})
 		if a.Verdict() == rekey.Valid {
 			return choice{remedy: rekey.RemedyRewrite, notes: []string{"GitLab accepts the token once it is freed of what surrounds it"}}
+		}
+		if a.Kind == rekey.AnswerNotAsked {
+			return leave("give a glrt- token with --token-file, or let GitLab be asked: without --no-touch, and with a .runner_system_id beside the config",
+				"whether the token would be good without what surrounds it was not asked: %s", a.Message)
 		}
 		if a.Verdict() == rekey.Unknown {
 			return leave("run `rekey fix` again when that GitLab answers", "whether the token would be good without what surrounds it is unknown: %s", a.Message)
@@ -228,6 +235,9 @@ func (p *Planner) scope(s diagnose.Section) choice {
 	r := s.Record.Runner
 	fits := expect.Scope == "" || expect.Scope == rekey.ScopeProject
 	if expect.Project != "" && fits && s.Record.Lookup == diagnose.LookupFound && r.Scope == rekey.ScopeProject {
+		if c, ok := kept(r); ok {
+			return c
+		}
 		if r.Locked {
 			return leave("unlock the runner in GitLab, or run `rekey fix --separate-record`", "runner %d is locked to its projects", r.ID)
 		}

@@ -3,6 +3,8 @@ package remedy_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"rekey"
@@ -23,6 +25,12 @@ type judged struct {
 // planned returns the plan for one config with these sections.
 func planned(t *testing.T, flags remedy.Flags, sections ...judged) rekey.Plan {
 	t.Helper()
+	return plannedBy(t, func(p *remedy.Planner) { p.Flags = flags }, sections...)
+}
+
+// plannedBy lets set change what the Planner is told.
+func plannedBy(t *testing.T, set func(*remedy.Planner), sections ...judged) rekey.Plan {
+	t.Helper()
 	c := diagnose.Config{Path: "config.toml"}
 	report := diagnose.Report{}
 	for i, j := range sections {
@@ -37,11 +45,12 @@ func planned(t *testing.T, flags remedy.Flags, sections ...judged) rekey.Plan {
 	}
 	p := remedy.Planner{
 		Facts:  diagnose.Facts{Configs: []diagnose.Config{c}, Servers: []diagnose.Server{{URL: gitlabURL, UserToken: diagnose.UserTokenAccepted}}},
-		Report: report, Flags: flags, Host: host{}, GitLab: func(string) remedy.GitLab { return nil },
+		Report: report, Host: host{}, GitLab: func(string) remedy.GitLab { return nil },
 		Probe:      func(context.Context, remedy.Question) rekey.Answer { return rekey.Answer{Kind: rekey.AnswerRefused} },
 		SameGitLab: func(a, b string) bool { return a == b }, Generated: func(string) string { return "" },
 		Rights: func(string) ([]string, bool) { return []string{"api"}, true },
 	}
+	set(&p)
 	plan, err := p.Plan(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +103,132 @@ func TestNoNewTokenWithoutARefusal(t *testing.T) {
 		plan := planned(t, c.flags, c.section)
 		if len(plan.Targets) != 0 || len(plan.Left) != 1 || plan.Left[0].Reason == "" {
 			t.Errorf("%s: got %d targets and %+v left, want the section left alone with a reason", name, len(plan.Targets), plan.Left)
+		}
+	}
+}
+
+// recorded sets what the record of the first section is.
+func recorded(r rekey.Runner) func(*remedy.Planner) {
+	return func(p *remedy.Planner) {
+		r.ID = 7
+		p.Facts.Configs[0].Sections[0].Record.Runner = r
+	}
+}
+
+func TestACleanedTokenThatMayNotBeAskedAboutIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	const why = "--no-touch: no request may carry a runner token"
+	plan := plannedBy(t, func(p *remedy.Planner) {
+		p.Probe = func(context.Context, remedy.Question) rekey.Answer {
+			return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: why}
+		}
+	}, judged{" " + dead, rekey.Invalid, rekey.MalformedToken, rekey.ScopeInstance})
+	if len(plan.Targets) != 0 || len(plan.Left) != 1 || !strings.Contains(plan.Left[0].Reason, why) {
+		t.Errorf("got %d targets and %+v left, want the section left alone because of %q", len(plan.Targets), plan.Left, why)
+	}
+}
+
+func TestASectionUnderRepairIsLeftAloneInThePlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, nil)
+	w.write(section{"s0", dead, record.ID})
+	w.noReplace = true
+	w.apply(w.target(0, rekey.RemedyReset))
+	open, err := w.engine().Unfinished()
+	if err != nil || len(open) != 1 {
+		t.Fatalf("got %+v, %v, want one open target", open, err)
+	}
+	for _, path := range []string{w.config, filepath.Join(filepath.Dir(w.config), "other.toml")} {
+		plan := plannedBy(t, func(p *remedy.Planner) {
+			p.Open = open
+			p.Facts.Configs[0].Path, p.Facts.Configs[0].Sections[0].Config, p.Report.Sections[0].Config = path, path, path
+		}, judged{dead, rekey.Invalid, rekey.RotatedElsewhere, rekey.ScopeInstance})
+		left := path == w.config
+		if got := len(plan.Left) == 1 && len(plan.Targets) == 0; got != left {
+			t.Errorf("%s: left alone: %v (%+v), want %v", filepath.Base(path), got, plan.Left, left)
+		}
+		if left && !strings.Contains(plan.Left[0].Reason, "not finished") {
+			t.Errorf("the reason is %q, want that the earlier repair is not finished", plan.Left[0].Reason)
+		}
+	}
+}
+
+func TestARecordThatAToolKeepsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	refused := judged{dead, rekey.Invalid, rekey.RotatedElsewhere, rekey.ScopeInstance}
+	for name, c := range map[string]struct {
+		record rekey.Runner
+		flags  remedy.Flags
+		want   rekey.Remedy // "": left alone
+	}{
+		"note":                    {record: rekey.Runner{MaintenanceNote: "Managed by Terraform (infra/runners)"}},
+		"description":             {record: rekey.Runner{Description: "crossplane-linux"}},
+		"a word within another":   {record: rekey.Runner{Description: "terraformer"}, want: rekey.RemedyReset},
+		"nobody":                  {record: rekey.Runner{Description: "linux"}, want: rekey.RemedyReset},
+		"a separate record asked": {rekey.Runner{MaintenanceNote: "terraform", Description: "terraform linux"}, remedy.Flags{SeparateRecord: true}, rekey.RemedyCreate},
+	} {
+		c.record.Scope, c.record.RunUntagged = rekey.ScopeInstance, true
+		plan := plannedBy(t, func(p *remedy.Planner) { p.Flags = c.flags; recorded(c.record)(p) }, refused)
+		if c.want == "" {
+			if len(plan.Targets) != 0 || len(plan.Left) != 1 || !strings.Contains(plan.Left[0].Reason, "stale") {
+				t.Errorf("%s: got %+v and %+v, want it left alone because the tool's state would be stale", name, plan.Targets, plan.Left)
+			}
+			continue
+		}
+		if len(plan.Targets) != 1 || plan.Targets[0].Remedy != c.want {
+			t.Fatalf("%s: got %+v (%+v left), want %s", name, plan.Targets, plan.Left, c.want)
+		}
+		if a := plan.Targets[0].Attributes; c.want == rekey.RemedyCreate && (a.MaintenanceNote != "" || a.Description != "s0") {
+			t.Errorf("%s: the copy says %q, %q, as if the tool kept it", name, a.MaintenanceNote, a.Description)
+		}
+	}
+}
+
+func TestARecordWithMoreTagsThanANewOneMayHave(t *testing.T) {
+	t.Parallel()
+	r := rekey.Runner{Scope: rekey.ScopeInstance}
+	for i := range 51 {
+		r.Tags = append(r.Tags, fmt.Sprint("tag", i))
+	}
+	refused := judged{dead, rekey.Invalid, rekey.RotatedElsewhere, rekey.ScopeInstance}
+	plan := plannedBy(t, func(p *remedy.Planner) { p.Flags.SeparateRecord = true; recorded(r)(p) }, refused)
+	if len(plan.Targets) != 0 || len(plan.Left) != 1 || !strings.Contains(plan.Left[0].Reason, "51 tags") {
+		t.Errorf("got %+v and %+v, want it left alone for its 51 tags", plan.Targets, plan.Left)
+	}
+	reset := plannedBy(t, recorded(r), refused).Targets
+	if len(reset) != 1 || !strings.Contains(strings.Join(reset[0].Notes, "\n"), "51 tags") {
+		t.Errorf("got %+v, want a reset with a note about 51 tags", reset)
+	}
+}
+
+func TestPlansTellWhatALostAnswerOrAHiddenProjectWouldCost(t *testing.T) {
+	t.Parallel()
+	project := rekey.Runner{Scope: rekey.ScopeProject, RunUntagged: true, Projects: []rekey.Ref{{ID: 1, Path: "acme/web"}}}
+	for name, c := range map[string]struct {
+		scopes      []string
+		admin       bool
+		separate    bool
+		want, never string
+	}{
+		"may reset only":           {scopes: []string{"manage_runner"}, admin: true, want: "neither create_runner nor api"},
+		"may replace":              {scopes: []string{"manage_runner", "create_runner"}, admin: true, never: "neither create_runner nor api"},
+		"project record, no admin": {scopes: []string{"api"}, separate: true, want: "only an administrator sees them all"},
+		"reset of one, no admin":   {scopes: []string{"api"}, want: "only an administrator sees them all"},
+		"project record, admin":    {scopes: []string{"api"}, admin: true, separate: true, never: "only an administrator"},
+	} {
+		plan := plannedBy(t, func(p *remedy.Planner) {
+			p.Flags.SeparateRecord = c.separate
+			p.Rights = func(string) ([]string, bool) { return c.scopes, true }
+			p.Admin = func(string) bool { return c.admin }
+			recorded(project)(p)
+		}, judged{dead, rekey.Invalid, rekey.RotatedElsewhere, rekey.ScopeProject})
+		if len(plan.Targets) != 1 {
+			t.Fatalf("%s: got %+v, want one target", name, plan)
+		}
+		notes := strings.Join(plan.Targets[0].Notes, "\n")
+		if !strings.Contains(notes, c.want) || c.never != "" && strings.Contains(notes, c.never) {
+			t.Errorf("%s: the notes are %q, want %q and never %q", name, notes, c.want, c.never)
 		}
 	}
 }

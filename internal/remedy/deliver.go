@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -99,9 +100,29 @@ func (e *Engine) deliverOnce(op *operation) (string, error) {
 	}
 	op.image, op.delivered = image, d
 	if d.How, err = e.Host.Replace(op.target.Config, data, next); err != nil {
-		return "", err
+		if err = e.arrived(d, err); err != nil {
+			return "", err
+		}
+		d.How = "the disk failed behind it"
 	}
 	return fmt.Sprintf("edited %s (%s)", op.target.Config, d.How), nil
+}
+
+// arrived looks at the file after an edit that failed in a way that leaves open
+// whether it was made (the disk failed behind the exchange). It returns nil when
+// the new bytes are there, and errUnclear while nobody can look.
+func (e *Engine) arrived(d *delivery, failed error) error {
+	if rekey.KindOf(failed) != rekey.KindUnavailable {
+		return failed
+	}
+	data, err := e.Host.Read(d.Path)
+	switch {
+	case err != nil:
+		return errUnclear{errors.Join(failed, err)}
+	case digest(data) == d.After:
+		return nil
+	}
+	return failed
 }
 
 // edited returns the config's next bytes, nil when the section already has them,

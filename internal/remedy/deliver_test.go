@@ -62,3 +62,28 @@ func TestUndoAfterATornWrite(t *testing.T) {
 		t.Errorf("undo left\n%s\nwant\n%s", after, before)
 	}
 }
+
+func TestAnEditThatMayHaveBeenMadeIsLookedAt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		plant func(*world)
+		want  rekey.Status
+	}{
+		"made":           {func(w *world) { w.failing = true }, rekey.StatusVerified},
+		"not made":       {func(w *world) { w.noReplace = true }, rekey.StatusFailed},
+		"nobody can see": {func(w *world) { w.failing = true; w.onWrite = func() { w.unread = true } }, rekey.StatusOpen},
+	} {
+		w := newWorld(t)
+		record := w.Runner("instance", 0, nil)
+		w.write(section{"one", " " + record.Token, record.ID})
+		c.plant(w)
+		if r := w.apply(w.target(0, rekey.RemedyRewrite))[0]; r.Status != c.want {
+			t.Errorf("%s: got %+v, want %s", name, r, c.want)
+		}
+		w.unread, w.failing, w.onWrite = false, false, nil
+		again := w.resume()
+		if c.want == rekey.StatusOpen && (len(again) != 1 || again[0].Status != rekey.StatusVerified) {
+			t.Errorf("%s: the resumption got %+v, want verified", name, again)
+		}
+	}
+}

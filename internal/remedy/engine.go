@@ -16,6 +16,7 @@ type Options struct {
 	CanaryTimeout time.Duration // how long a canary job may take; 0: two minutes
 	ProofWait     time.Duration // how long to wait for the manager; 0: 30 s
 	Settling      time.Duration // look at the config again after; 0: four seconds
+	NoTouch       bool          // the Probe sends nothing, and no later run's would
 }
 
 // Event is one line of the conversation while an Engine works.
@@ -59,6 +60,11 @@ func (e errStop) Error() string { return e.reason }
 type errFinal struct{ error }
 
 func (e errFinal) Unwrap() error { return e.error }
+
+// errUnclear leaves a step unknown: it may have been done.
+type errUnclear struct{ error }
+
+func (e errUnclear) Unwrap() error { return e.error }
 
 // errReplaced says that a step put another in its place.
 var errReplaced = errors.New("the step was replaced")
@@ -143,7 +149,7 @@ func (e *Engine) open() ([]*operation, error) {
 			return ops, err
 		}
 		op, err := e.replay(j)
-		if err != nil || op.ended || len(j.Records()) == 0 {
+		if err != nil || op.ended || op.restored || len(j.Records()) == 0 {
 			_ = j.Close()
 			if err != nil {
 				return ops, err
@@ -270,7 +276,7 @@ func (e *Engine) step(ctx context.Context, op *operation, step rekey.StepKind) e
 	switch {
 	case err == nil:
 		return op.journal.Write(step, rekey.PhaseOutcome, data, nil)
-	case op.begunSince(step, before) && !e.OutcomeUnknown(err):
+	case op.begunSince(step, before) && !e.OutcomeUnknown(err) && !errors.As(err, &errUnclear{}):
 		return errors.Join(err, op.journal.Fail(step, err))
 	}
 	return err

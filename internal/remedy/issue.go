@@ -55,7 +55,7 @@ func (e *Engine) managersBeside(ctx context.Context, gl GitLab, op *operation, i
 		return nil, err
 	}
 	if !known {
-		return e.onlineRecord(ctx, gl, id)
+		return nil, e.onlineRecord(ctx, gl, id)
 	}
 	var others []string
 	for _, m := range managers {
@@ -66,17 +66,19 @@ func (e *Engine) managersBeside(ctx context.Context, gl GitLab, op *operation, i
 	return others, nil
 }
 
-// onlineRecord serves where GitLab lists no managers (before 17.1): an online
-// record is in use by somebody, and who cannot be told.
-func (e *Engine) onlineRecord(ctx context.Context, gl GitLab, id rekey.RunnerID) ([]string, error) {
+// onlineFor is how long after its last contact GitLab calls a record online
+// (ONLINE_CONTACT_TIMEOUT).
+const onlineFor = 2 * time.Hour
+
+// onlineRecord fails where GitLab lists no managers (before 17.1) and the record
+// is online: somebody uses it, and who cannot be told.
+func (e *Engine) onlineRecord(ctx context.Context, gl GitLab, id rekey.RunnerID) error {
 	r, err := gl.Runner(ctx, id)
-	if err != nil {
-		return nil, err
+	if err != nil || r.Online == nil || !*r.Online {
+		return err
 	}
-	if r.Online != nil && *r.Online {
-		return []string{fmt.Sprintf("a manager that this GitLab does not name (record online, last contact %s)", r.ContactedAt.UTC().Format(time.RFC3339))}, nil
-	}
-	return nil, nil
+	return rekey.Errorf(rekey.KindUnavailable, "whether others use runner %d cannot be told: GitLab before 17.1 does not name managers; the record counts as online for two hours after its last contact", id).
+		WithHint("try again after %s, or use --separate-record", r.ContactedAt.Add(onlineFor).UTC().Format("15:04 UTC"))
 }
 
 // create makes the record, wearing only the marker tag and taking no untagged
@@ -130,6 +132,10 @@ type markerFacts struct {
 // keep: their tokens were never received, so nobody can use them.
 func (e *Engine) removeOrphans(ctx context.Context, gl GitLab, op *operation, keep rekey.RunnerID) error {
 	found, err := gl.FindByTag(ctx, op.id.Marker())
+	if err != nil && rekey.KindOf(err) == rekey.KindUnavailable {
+		return rekey.Errorf(rekey.KindUnavailable, "whether a record was created is unknown, and GitLab does not answer: %w", err).
+			WithHint("run `rekey fix` again when GitLab answers: it looks for a runner with the tag %s first", op.id.Marker())
+	}
 	if err != nil {
 		return errStop{
 			reason: fmt.Sprintf("whether a record was created is unknown, and the user token may not look: %v", err),
@@ -180,6 +186,10 @@ func (e *Engine) reset(ctx context.Context, op *operation) (any, string, error) 
 }
 
 func (e *Engine) replaceRecord(op *operation) error {
+	if n := len(op.target.Attributes.Tags); n > tagLimit {
+		return stop(fmt.Sprintf("take the section's token anew by hand: reset runner %d in GitLab, then `rekey fix --undo --run %s` and `rekey fix --token-file FILE`", op.target.RunnerID, runOf(op.id)),
+			"the answer to the reset was lost, and no new record can replace runner %d: it has %d tags, and GitLab takes %d", op.target.RunnerID, n, tagLimit)
+	}
 	if err := op.journal.Write(rekey.StepReset, rekey.PhaseNote, "answer lost: replace the record", nil); err != nil {
 		return err
 	}
@@ -203,10 +213,59 @@ func (e *Engine) retire(ctx context.Context, op *operation) (any, string, error)
 		return nil, "", rekey.Errorf(rekey.KindConflict, "runner %d, which was replaced, is in use by %s", op.target.RunnerID, strings.Join(others, ", ")).
 			WithHint("move those hosts to another record, then run `rekey fix` again: it deletes runner %d", op.target.RunnerID)
 	}
+	if err := e.servesAll(ctx, op, gl); err != nil {
+		return nil, "", err
+	}
 	if err := gl.DeleteRunner(ctx, op.target.RunnerID); err != nil && rekey.KindOf(err) != rekey.KindNotFound {
 		return nil, "", err
 	}
 	return nil, fmt.Sprintf("deleted runner %d, which the new record replaces", op.target.RunnerID), nil
+}
+
+// servesAll fails while the new record lacks an assignment of the old one, which
+// is what tells the projects that are missing.
+func (e *Engine) servesAll(ctx context.Context, op *operation, gl GitLab) error {
+	a := op.target.Attributes
+	for _, again := range []bool{true, false} {
+		got, err := gl.Runner(ctx, op.issued.ID)
+		if err != nil {
+			return err
+		}
+		missing := unassigned(got, a)
+		if len(missing) == 0 {
+			return nil
+		}
+		if again {
+			if err := e.assignAgain(ctx, op, gl); err != nil {
+				return err
+			}
+			continue
+		}
+		var names []string
+		for _, p := range missing {
+			names = append(names, named(p))
+		}
+		return rekey.Errorf(rekey.KindConflict, "runner %d, which was replaced, is kept: runner %d is not assigned to %s", op.target.RunnerID, op.issued.ID, strings.Join(names, ", ")).
+			WithHint("have runner %d assigned there by a maintainer of those projects, then run `rekey fix` again: it deletes runner %d", op.issued.ID, op.target.RunnerID)
+	}
+	return nil
+}
+
+// assignAgain makes the assignments of a record that was settled: a locked one
+// takes none.
+func (e *Engine) assignAgain(ctx context.Context, op *operation, gl GitLab) error {
+	a := op.target.Attributes
+	for _, locked := range []bool{false, true} {
+		if a.Locked {
+			if _, err := gl.UpdateRunner(ctx, op.issued.ID, rekey.RunnerEdit{Locked: &locked}); err != nil {
+				return err
+			}
+		}
+		if !locked {
+			e.assignAll(ctx, op, gl)
+		}
+	}
+	return nil
 }
 
 // sealGiven seals a token that did not come from GitLab: one that a colleague
@@ -249,7 +308,7 @@ func (e *Engine) stamped(i rekey.Issued) rekey.Issued {
 }
 
 func (op *operation) issuedFacts() issuedFacts {
-	return issuedFacts{op.issued.ID, op.issued.Token.Fingerprint()}
+	return issuedFacts{op.issued.ID, op.issued.Token.Fingerprint(), op.issued.ObtainedAt}
 }
 
 func (op *operation) issuedText(verb string) string {

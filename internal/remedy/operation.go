@@ -3,6 +3,7 @@ package remedy
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"rekey"
 )
@@ -22,7 +23,9 @@ type operation struct {
 	resumed   bool     // read back from a journal: an earlier process began it
 	read      int      // how many records were read back
 	proof     rekey.Proof
+	settled   settled
 	ended     bool
+	restored  bool // an undo has put the config back: nothing goes forward any more
 }
 
 // delivery is what the deliver step says in the journal. The digests are keyed
@@ -45,8 +48,9 @@ type tagging struct {
 
 // issuedFacts is an Issued without its token, for the journal's plain part.
 type issuedFacts struct {
-	RunnerID rekey.RunnerID    `json:"runner_id"`
-	Token    rekey.Fingerprint `json:"token"`
+	RunnerID   rekey.RunnerID    `json:"runner_id"`
+	Token      rekey.Fingerprint `json:"token"`
+	ObtainedAt time.Time         `json:"obtained_at,omitzero"` // by the server's clock
 }
 
 // resultFacts is the end of an operation.
@@ -78,6 +82,8 @@ func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 		err := json.Unmarshal(r.Data, &end)
 		op.proof = end.Proof
 		return err
+	case r.Step == rekey.StepEnd:
+		op.restored = true
 	case r.Step == rekey.StepReset && r.Phase == rekey.PhaseNote:
 		op.replaced, op.issued = true, rekey.Issued{}
 		return nil
@@ -89,6 +95,10 @@ func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 		return json.Unmarshal(r.Data, &op.tagged)
 	case r.Step == rekey.StepProve && r.Phase == rekey.PhaseOutcome && r.Failed == "":
 		return json.Unmarshal(r.Data, &op.proof)
+	case r.Step == rekey.StepSettle && r.Phase == rekey.PhaseOutcome && len(r.Data) > 0:
+		return json.Unmarshal(r.Data, &op.settled)
+	case r.Phase == rekey.PhaseOutcome && r.Failed == "" && (r.Step == rekey.StepCreate || r.Step == rekey.StepReset):
+		return replayIssued(op, r)
 	}
 	return nil
 }
@@ -113,6 +123,21 @@ func (e *Engine) replayReceived(op *operation, r rekey.Record) error {
 		issued.ID = op.target.RunnerID
 	}
 	op.issued = issued
+	return nil
+}
+
+// replayIssued takes the server's time of the token from the step's outcome: the
+// record that holds the token itself has the local one.
+func replayIssued(op *operation, r rekey.Record) error {
+	var facts issuedFacts
+	if len(r.Data) > 0 {
+		if err := json.Unmarshal(r.Data, &facts); err != nil {
+			return err
+		}
+	}
+	if !facts.ObtainedAt.IsZero() && !op.issued.Token.IsZero() {
+		op.issued.ObtainedAt = facts.ObtainedAt
+	}
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"rekey"
 	"rekey/internal/diagnose"
@@ -43,6 +42,12 @@ type Planner struct {
 	// Rights says which scopes the user token for a GitLab has; known is false
 	// where GitLab does not tell.
 	Rights func(base string) (scopes []string, known bool)
+	// Admin reports whether the user token for a GitLab is known to be an
+	// administrator's; nil: of none.
+	Admin func(base string) bool
+	// Open are the targets that earlier runs left open (Engine.Unfinished):
+	// nothing new is planned for their sections.
+	Open []rekey.Target
 
 	keeper map[rekey.Token]place // the first section of each token
 }
@@ -96,6 +101,12 @@ func (p *Planner) facts(r diagnose.SectionReport) (diagnose.Section, bool) {
 	return diagnose.Section{}, false
 }
 
+// repairing reports whether an earlier repair of the section is open.
+func (p *Planner) repairing(s diagnose.Section) bool {
+	t := rekey.Target{Config: s.Config, Index: s.Index, Name: s.Name, Before: s.Token.Fingerprint()}
+	return slices.ContainsFunc(p.Open, func(open rekey.Target) bool { return sameSection(open, t) })
+}
+
 func (p *Planner) selected(s diagnose.Section) bool {
 	return len(p.Flags.Sections) == 0 || slices.Contains(p.Flags.Sections, s.Name) ||
 		slices.Contains(p.Flags.Sections, strconv.Itoa(s.Index))
@@ -116,6 +127,9 @@ func (p *Planner) add(ctx context.Context, plan *rekey.Plan, s diagnose.Section,
 		return
 	}
 	left := rekey.Left{Config: s.Config, Index: s.Index, Name: s.Name, Causes: causes(r), Severity: byGravity(r.Findings)[0].Severity}
+	if p.repairing(s) {
+		c = leave("`rekey fix` finishes it first; `rekey fix --undo` gives it up", "an earlier repair of this section is not finished, and nothing new is begun before it is")
+	}
 	if c.why != "" {
 		left.Reason, left.Next = c.why, c.next
 		plan.Left = append(plan.Left, left)
@@ -208,30 +222,6 @@ func (p *Planner) server(s diagnose.Section) diagnose.Server {
 func (p *Planner) userTokenFor(s diagnose.Section) bool {
 	state := p.server(s).UserToken
 	return state == diagnose.UserTokenAccepted || state == diagnose.UserTokenLimited
-}
-
-func (p *Planner) notes(t rekey.Target, s diagnose.Section, c choice) []string {
-	notes := slices.Clone(c.notes)
-	scopes, known := p.Rights(t.GitLab)
-	lists := slices.Contains(scopes, "api") || slices.Contains(scopes, "read_api")
-	if t.Remedy == rekey.RemedyCreate && known && !lists {
-		notes = append(notes, "the user token may not list runners: should GitLab's answer be lost, the record can only be found by hand, by its tag rekey-…")
-	}
-	if t.Remedy == rekey.RemedyCreate {
-		notes = append(notes, fmt.Sprintf("the record gets %s, from %s", describeAttributes(t.Attributes), t.Attributes.Source))
-	}
-	return notes
-}
-
-func describeAttributes(a *rekey.Attributes) string {
-	text := "no tags"
-	if len(a.Tags) > 0 {
-		text = "the tags " + strings.Join(a.Tags, ", ")
-	}
-	if a.RunUntagged {
-		text += " and untagged jobs"
-	}
-	return text
 }
 
 // describe writes a target's steps for people.

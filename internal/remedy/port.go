@@ -48,6 +48,7 @@ type Job struct {
 	RunnerID      rekey.RunnerID
 	SystemID      rekey.SystemID // "" where GitLab does not say (before 16.3)
 	WebURL        string
+	Tags          []string // what it asks of a runner
 	FailureReason string
 }
 

@@ -31,14 +31,15 @@ func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) 
 	} else {
 		proof.Missing = "no user token: neither the manager nor a job could be looked at"
 	}
-	if err := e.verify(ctx, op, &proof); err != nil {
-		return nil, "", err
+	err := e.verify(ctx, op, &proof)
+	if err == nil {
+		err = e.lookAgain(ctx, op, delivered)
 	}
-	if err := e.lookAgain(ctx, op, delivered); err != nil {
-		return nil, "", err
-	}
-	if err := ctx.Err(); err != nil { // what was not waited for is not missing
+	if ctx.Err() != nil && !isFinal(err) { // what was not waited for is not missing
 		return nil, "", stop("run `rekey fix` to resume", "interrupted during the proof")
+	}
+	if err != nil {
+		return nil, "", err
 	}
 	op.proof = proof
 	return proof, proofText(op, proof), nil
@@ -137,7 +138,7 @@ func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) erro
 	case a.Kind == rekey.AnswerRefused:
 		return errFinal{rekey.Errorf(rekey.KindDenied, "GitLab refuses the token that was delivered (%s)", a.Request).
 			WithHint("run `rekey doctor`; `rekey fix --undo` puts the config back as it was")}
-	case a.Kind == rekey.AnswerNotAsked:
+	case a.Kind == rekey.AnswerNotAsked && e.neverAsked(q, a):
 		if p.Level == rekey.ProofNone {
 			p.Missing = a.Message
 		}
@@ -148,6 +149,14 @@ func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) erro
 	}
 	raise(p, rekey.ProofVerified, a.At, a.Request, "GitLab accepts the token (%s)", section.Token)
 	return nil
+}
+
+// neverAsked reports whether no later run could ask either: nobody may, the text
+// is none that can be sent, or only verify could tell (before GitLab 18.7) and
+// the host has no system id. An Answer to a request that merely did not come to
+// be sent, for want of budget or time, names that request.
+func (e *Engine) neverAsked(q Question, a rekey.Answer) bool {
+	return e.Options.NoTouch || !q.Token.Lexical().Sendable || q.SystemID == "" && a.Request == ""
 }
 
 // lookAgain reads the config once more some seconds after the edit: a

@@ -118,3 +118,51 @@ func TestAnOldContactDoesNotProveAnAssignment(t *testing.T) {
 		t.Errorf("got the level %q (%v), want verified: the manager's contact is an hour older than the change (%s)", r[0].Proof.Level, r[0].Proof.Evidence, path)
 	}
 }
+
+func TestOnlyWhatNobodyCanAskEndsWithoutAVerification(t *testing.T) {
+	t.Parallel()
+	const verify = "POST https://gitlab.example.com/api/v4/runners/verify"
+	for name, c := range map[string]struct {
+		request           string
+		nameless, noTouch bool
+		want              rekey.Status
+	}{
+		"no system id before 18.7":       {nameless: true, want: rekey.StatusDelivered},
+		"no touch":                       {noTouch: true, want: rekey.StatusDelivered},
+		"the budget ran out":             {request: verify, want: rekey.StatusOpen},
+		"and there is no system id":      {request: verify, nameless: true, want: rekey.StatusOpen},
+		"not asked, and nobody says why": {want: rekey.StatusOpen},
+	} {
+		w := newWorld(t)
+		w.write(section{"one", dead, 0})
+		w.nameless = c.nameless
+		w.unasked = &rekey.Answer{Kind: rekey.AnswerNotAsked, Request: c.request, Message: "planted"}
+		e := w.engine()
+		e.Options.NoTouch = c.noTouch
+		r, err := e.Apply(t.Context(), rekey.Plan{Targets: []rekey.Target{w.target(0, rekey.RemedyCreate)}})
+		if err != nil || r[0].Status != c.want {
+			t.Errorf("%s: got %+v, %v, want %s", name, r, err, c.want)
+		}
+	}
+}
+
+func TestAnotherJobsEndIsNotTheCanarys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0})
+	asked := 0
+	w.onJobs = func() {
+		made := w.records("runners/all")[0]
+		canary := remedy.Job{ID: 2, Status: "pending", Tags: made.Tags, WebURL: "canary"}
+		if asked++; asked > 1 {
+			canary.Status, canary.RunnerID, canary.SystemID = "success", made.ID, ownSystem
+		}
+		w.jobs = []remedy.Job{{ID: 1, Status: "success", RunnerID: made.ID + 1, Tags: []string{"lint"}}, canary}
+	}
+	e := w.engine()
+	e.Options.Canaries = []string{"acme/canary"}
+	r, err := e.Apply(t.Context(), rekey.Plan{Targets: []rekey.Target{w.target(0, rekey.RemedyCreate)}})
+	if err != nil || r[0].Status != rekey.StatusFixed || r[0].Proof.JobURL != "canary" {
+		t.Errorf("got %+v, %v, want it proved by the canary's own job", r, err)
+	}
+}

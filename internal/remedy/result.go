@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"rekey"
 )
@@ -11,12 +12,17 @@ import (
 // repairing returns the open operation that is about the target's section.
 func repairing(open []*operation, t rekey.Target) *operation {
 	for _, op := range open {
-		o := op.target
-		if o.Config == absolute(t.Config) && o.Name == t.Name && (o.Index == t.Index || o.Before == t.Before && t.Before != "") {
+		if sameSection(op.target, t) {
 			return op
 		}
 	}
 	return nil
+}
+
+// sameSection reports whether a journalled target and one of now name the same
+// section.
+func sameSection(open, t rekey.Target) bool {
+	return open.Config == absolute(t.Config) && open.Name == t.Name && (open.Index == t.Index || open.Before == t.Before && t.Before != "")
 }
 
 func (op *operation) stillOpen(t rekey.Target) rekey.Result {
@@ -36,7 +42,10 @@ func absolute(path string) string {
 // result closes a finished operation and says how the target ended.
 func (e *Engine) result(op *operation, err error) rekey.Result {
 	r := rekey.Result{Operation: op.id, Config: op.target.Config, Index: op.target.Index, Name: op.target.Name,
-		RunnerID: op.runnerID(), Proof: op.proof, Notes: op.target.Notes}
+		RunnerID: op.runnerID(), Proof: op.proof, Notes: slices.Clone(op.target.Notes)}
+	if len(op.missed()) > 0 {
+		r.Notes = append(r.Notes, op.settledText())
+	}
 	if err == nil {
 		r.Status = statusOf(op.proof.Level)
 		err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status, RunnerID: r.RunnerID, Proof: r.Proof}, nil)

@@ -42,6 +42,9 @@ func (e *Engine) restoreTags(ctx context.Context, op *operation, gl GitLab) (any
 	if err != nil {
 		return nil, "", err
 	}
+	if !slices.Contains(now.Tags, op.id.Marker()) { // it never came to wear it, or somebody took it off
+		return nil, "", nil
+	}
 	// Only the marker goes: tags that somebody changed meanwhile stay as they are.
 	tags := slices.DeleteFunc(slices.Clone(now.Tags), func(t string) bool { return t == op.id.Marker() })
 	if _, err := gl.UpdateRunner(ctx, id, rekey.RunnerEdit{Tags: &tags}); err != nil {
@@ -52,15 +55,7 @@ func (e *Engine) restoreTags(ctx context.Context, op *operation, gl GitLab) (any
 
 // dress makes the assignments, then sets every attribute in one edit.
 func (e *Engine) dress(ctx context.Context, op *operation, gl GitLab, a *rekey.Attributes) (any, string, error) {
-	var missed []string
-	for _, p := range a.Projects {
-		if p.ID == a.Owner.ID {
-			continue
-		}
-		if err := gl.AssignProject(ctx, fmt.Sprint(p.ID), op.issued.ID); err != nil && !e.isAssigned(ctx, gl, op.issued.ID, p) {
-			missed = append(missed, fmt.Sprintf("%s (%v)", p.Path, err))
-		}
-	}
+	refused := e.assignAll(ctx, op, gl)
 	edit := rekey.RunnerEdit{Description: &a.Description, Tags: &a.Tags, RunUntagged: &a.RunUntagged, Locked: &a.Locked, Paused: &a.Paused}
 	if a.AccessLevel != "" {
 		edit.AccessLevel = &a.AccessLevel
@@ -72,28 +67,72 @@ func (e *Engine) dress(ctx context.Context, op *operation, gl GitLab, a *rekey.A
 	if err != nil {
 		return nil, "", err
 	}
-	if d := differences(got, a); d != "" {
-		missed = append(missed, d)
+	op.settled = settled{Missed: differences(got, a)}
+	for _, p := range unassigned(got, a) {
+		op.settled.Unassigned = append(op.settled.Unassigned, "it is not assigned to "+named(p)+refused[p.ID])
 	}
-	return nil, settledText(op, missed), nil
+	return op.settled, op.settledText(), nil
 }
 
-func settledText(op *operation, missed []string) string {
+// settled is what the settle step says in the journal: how the record differs
+// from what it was to be.
+type settled struct {
+	Missed     []string `json:"missed,omitempty"`
+	Unassigned []string `json:"unassigned,omitempty"`
+}
+
+// missed is what the new record still lacks: retire has made up for assignments.
+func (op *operation) missed() []string {
+	if op.done(rekey.StepRetire) {
+		return op.settled.Missed
+	}
+	return slices.Concat(op.settled.Missed, op.settled.Unassigned)
+}
+
+func (op *operation) settledText() string {
 	text := fmt.Sprintf("runner %d has its tags and attributes", op.issued.ID)
-	if len(missed) > 0 {
+	if missed := op.missed(); len(missed) > 0 {
 		text += ", but for: " + strings.Join(missed, "; ")
-		op.target.Notes = append(op.target.Notes, text)
 	}
 	return text
 }
 
-func (e *Engine) isAssigned(ctx context.Context, gl GitLab, id rekey.RunnerID, p rekey.Ref) bool {
-	r, err := gl.Runner(ctx, id)
-	return err == nil && assigned(r, fmt.Sprint(p.ID))
+// assignAll makes the assignments and returns why some could not be made, by the
+// project's id. One that is there already is refused too: what counts is what is
+// read back.
+func (e *Engine) assignAll(ctx context.Context, op *operation, gl GitLab) map[int64]string {
+	refused := map[int64]string{}
+	for _, p := range op.target.Attributes.Projects {
+		if p.ID == op.target.Attributes.Owner.ID {
+			continue
+		}
+		if err := gl.AssignProject(ctx, fmt.Sprint(p.ID), op.issued.ID); err != nil {
+			refused[p.ID] = fmt.Sprintf(" (%v)", err)
+		}
+	}
+	return refused
+}
+
+// unassigned returns the projects that the record was to serve and does not.
+func unassigned(got rekey.Runner, want *rekey.Attributes) []rekey.Ref {
+	var missing []rekey.Ref
+	for _, p := range want.Projects {
+		if !assigned(got, fmt.Sprint(p.ID)) {
+			missing = append(missing, p)
+		}
+	}
+	return missing
+}
+
+func named(p rekey.Ref) string {
+	if p.Path == "" {
+		return fmt.Sprintf("project %d", p.ID)
+	}
+	return p.Path
 }
 
 // differences compares what was read back with what was asked for.
-func differences(got rekey.Runner, want *rekey.Attributes) string {
+func differences(got rekey.Runner, want *rekey.Attributes) []string {
 	var d []string
 	if g, w := slices.Sorted(slices.Values(got.Tags)), slices.Sorted(slices.Values(want.Tags)); !slices.Equal(g, w) {
 		d = append(d, fmt.Sprintf("tags are %v, not %v", g, w))
@@ -107,5 +146,17 @@ func differences(got rekey.Runner, want *rekey.Attributes) string {
 	if got.Paused != want.Paused {
 		d = append(d, fmt.Sprintf("paused is %v", got.Paused))
 	}
-	return strings.Join(d, ", ")
+	if want.AccessLevel != "" && got.AccessLevel != want.AccessLevel {
+		d = append(d, fmt.Sprintf("access_level is %s, not %s", got.AccessLevel, want.AccessLevel))
+	}
+	if got.MaximumTimeout != want.MaximumTimeout {
+		d = append(d, fmt.Sprintf("maximum_timeout is %s, not %s", got.MaximumTimeout, want.MaximumTimeout))
+	}
+	if got.MaintenanceNote != want.MaintenanceNote {
+		d = append(d, "the maintenance note is another")
+	}
+	if got.Description != want.Description {
+		d = append(d, fmt.Sprintf("the description is %q, not %q", got.Description, want.Description))
+	}
+	return d
 }

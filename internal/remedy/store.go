@@ -150,7 +150,7 @@ func (s *Store) ended(id rekey.Operation) (bool, time.Time, error) {
 		return true, time.Time{}, nil
 	}
 	last := records[len(records)-1]
-	return last.Step == rekey.StepEnd, last.At, nil
+	return last.Step == rekey.StepEnd && last.Phase == rekey.PhaseOutcome, last.At, nil
 }
 
 func (s *Store) remove(id rekey.Operation) error {

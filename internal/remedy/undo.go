@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,8 +22,10 @@ type Undone struct {
 
 // Undo puts the configs back as they were before a run ("" is the last that
 // edited one or is open), last edit first, and gives up what of it is open. A
-// record that the run created is deleted once no config refers to it and nobody
-// else uses it; a token that was reset stays reset, and Undo says so.
+// record that the run created is deleted once the config does not refer to it and
+// nobody else uses it; a token that was reset stays reset, and Undo says so. What
+// cannot be taken back from GitLab now is an error behind the others' undoing:
+// Undo is then repeated, and does not touch that config again.
 func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	ops, err := e.edits(run)
 	defer closeAll(ops)
@@ -34,17 +37,39 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 			WithHint("an edit is undone once; its run is named with --run, and journals elsewhere with --state-dir")
 	}
 	var done []Undone
+	var later error
 	for _, op := range slices.Backward(ops) {
-		text, err := e.undo(ctx, op)
-		done = append(done, Undone{op.id, op.target.Config, text, err})
+		text, err := e.undoConfig(ctx, op)
 		if err == nil {
+			var more string
+			more, err = e.undoRecord(ctx, op)
+			text += more
+			if err != nil {
+				err = atGitLab(op, text, err)
+				later = errors.Join(later, err)
+			}
+		}
+		done = append(done, Undone{op.id, op.target.Config, text, err})
+		switch {
+		case err == nil:
 			err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: rekey.StatusFailed, Undone: true}, nil)
+		case op.restored:
+			continue
 		}
 		if err != nil {
-			return done, err
+			return done, errors.Join(err, later)
 		}
 	}
-	return done, nil
+	return done, later
+}
+
+// atGitLab says what of an undo is left to do.
+func atGitLab(op *operation, text string, err error) error {
+	next := fmt.Sprintf("run `rekey fix --undo --run %s` again with a user token for %s, when it answers: the config is not touched again", runOf(op.id), op.target.GitLab)
+	if hint := rekey.HintOf(err); hint != "" {
+		next = hint + "; then " + next
+	}
+	return rekey.Errorf(rekey.KindOf(err), "%s%w", text, err).WithHint("%s", next)
 }
 
 // edits returns the operations of a run that edited a config, or are open, and
@@ -94,20 +119,38 @@ func (op *operation) undone() bool {
 	return last != nil && strings.Contains(string(last.Data), `"undone":true`)
 }
 
-func (e *Engine) undo(ctx context.Context, op *operation) (string, error) {
+// undoConfig puts the config back, once: the journal notes it, and nothing goes
+// forward in this operation from then on.
+func (e *Engine) undoConfig(ctx context.Context, op *operation) (string, error) {
+	if op.restored {
+		return fmt.Sprintf("%s: section %q was put back before", op.target.Config, op.target.Name), nil
+	}
+	text, err := e.restore(ctx, op)
+	if err != nil {
+		return "", err
+	}
+	op.restored = true
+	return text, op.journal.Write(rekey.StepEnd, rekey.PhaseNote, restoredFacts{true}, nil)
+}
+
+type restoredFacts struct {
+	Restored bool `json:"restored"`
+}
+
+func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
 	unlock, err := e.Host.Lock(op.target.Config)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
 	if op.delivered == nil {
-		return fmt.Sprintf("%s: section %q had not been edited yet; its repair is given up", op.target.Config, op.target.Name) + e.undoRecord(ctx, op), nil
+		return fmt.Sprintf("%s: section %q had not been edited yet; its repair is given up", op.target.Config, op.target.Name), nil
 	}
 	data, err := e.Host.Read(op.target.Config)
 	if err != nil {
 		return "", err
 	}
-	next, err := op.restored(data)
+	next, err := op.before(data)
 	if err != nil {
 		return "", err
 	}
@@ -119,12 +162,12 @@ func (e *Engine) undo(ctx context.Context, op *operation) (string, error) {
 	if reload, err := e.Host.Reload(ctx, op.target.Config); err == nil {
 		text += "; " + reload
 	}
-	return text + e.undoRecord(ctx, op), nil
+	return text, nil
 }
 
-// restored returns the sealed image where the file is still what the edit made
+// before returns the sealed image where the file is still what the edit made
 // of it; where others wrote since, only the fields that the edit changed.
-func (op *operation) restored(data []byte) ([]byte, error) {
+func (op *operation) before(data []byte) ([]byte, error) {
 	switch digest(data) {
 	case op.delivered.After, op.delivered.Before:
 		return op.image, nil
@@ -159,8 +202,9 @@ func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
 }
 
 // undoRecord takes back what the operation did to records: its marker goes, and a
-// record that it made is deleted unless somebody else came to use it.
-func (e *Engine) undoRecord(ctx context.Context, op *operation) string {
+// record that it made is deleted unless somebody else came to use it. Text says
+// what was done, or, with the error, what was not.
+func (e *Engine) undoRecord(ctx context.Context, op *operation) (text string, err error) {
 	gl, err := e.client(op)
 	switch {
 	case op.tagged != nil && !op.done(rekey.StepSettle):
@@ -168,31 +212,37 @@ func (e *Engine) undoRecord(ctx context.Context, op *operation) string {
 			_, _, err = e.restoreTags(ctx, op, gl)
 		}
 		if err != nil {
-			return fmt.Sprintf("; runner %d still has the tag %s (%v)", op.runnerID(), op.id.Marker(), err)
+			return fmt.Sprintf("; runner %d still has the tag %s: ", op.runnerID(), op.id.Marker()), err
 		}
 	case op.unknown(rekey.StepCreate) && op.issued.Token.IsZero():
 		if err == nil {
 			err = e.removeOrphans(ctx, gl, op, 0)
 		}
 		if err != nil {
-			return fmt.Sprintf("; a runner with the tag %s may be there (%v)", op.id.Marker(), err)
+			return fmt.Sprintf("; a runner with the tag %s may be there: ", op.id.Marker()), err
 		}
 	case op.issued.ID != 0 && (op.created() || op.unknown(rekey.StepCreate)):
 		if err == nil {
 			err = e.deleteUnused(ctx, gl, op)
 		}
-		if err != nil {
-			return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err)
+		if rekey.KindOf(err) == rekey.KindConflict && err != nil { // for good: it has become somebody's
+			return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err), nil
 		}
-		return fmt.Sprintf("; runner %d, made by the repair, was deleted", op.issued.ID)
+		if err != nil {
+			return fmt.Sprintf("; runner %d, made by the repair, is still there: ", op.issued.ID), err
+		}
+		return fmt.Sprintf("; runner %d, made by the repair, was deleted", op.issued.ID), nil
 	}
 	if op.done(rekey.StepReset) || op.unknown(rekey.StepReset) || op.replaced {
-		return "; the token that GitLab replaced stays refused: a reset cannot be taken back"
+		return "; the token that GitLab replaced stays refused: a reset cannot be taken back", nil
 	}
-	return ""
+	return "", nil
 }
 
 func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation) error {
+	if e.refersTo(op) {
+		return rekey.Errorf(rekey.KindConflict, "%s has its token again", op.target.Config)
+	}
 	others, err := e.managersBeside(ctx, gl, op, op.issued.ID)
 	if err == nil && len(others) > 0 {
 		err = rekey.Errorf(rekey.KindConflict, "it is in use by %s", strings.Join(others, ", "))
@@ -204,6 +254,17 @@ func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation) err
 		return nil
 	}
 	return err
+}
+
+// refersTo reports whether the config has the operation's new token. Where the
+// file cannot be read nobody can load it either.
+func (e *Engine) refersTo(op *operation) bool {
+	data, err := e.Host.Read(op.target.Config)
+	if err != nil {
+		return false
+	}
+	doc, err := configtoml.Parse(data)
+	return err == nil && slices.ContainsFunc(doc.Sections(), func(s configtoml.Section) bool { return s.Token == op.issued.Token })
 }
 
 // Prune removes the journals of operations that ended longer than keep ago, and

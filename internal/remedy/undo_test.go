@@ -1,7 +1,9 @@
 package remedy_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"rekey"
 	"rekey/internal/lab/labtest"
@@ -74,6 +76,62 @@ func TestUndoTakesTheMarkerOff(t *testing.T) {
 	w.deny["update"] = false
 	if text := w.undo(); w.marked() != 0 {
 		t.Errorf("%d records still wear the marker (%s), want none", w.marked(), text)
+	}
+}
+
+func TestAnUndoIsRepeatedForARecordThatCouldNotBeDeleted(t *testing.T) {
+	t.Parallel()
+	for name, plant := range map[string]func(*world, bool){
+		"no user token":   func(w *world, on bool) { w.offline = on },
+		"GitLab is down":  func(w *world, on bool) { w.down["delete"], w.down["managers"] = on, on },
+		"may not delete":  func(w *world, on bool) { w.deny["delete"] = on },
+		"nobody is named": func(w *world, on bool) { w.unnamed = on },
+	} {
+		w := newWorld(t)
+		w.write(section{"one", dead, 0})
+		w.apply(w.target(0, rekey.RemedyCreate))
+		made := w.sections()[0].Token
+		w.polls(made, ownSystem)
+		plant(w, true)
+		done, err := w.engine().Undo(t.Context(), "")
+		if err == nil || len(done) != 1 || !strings.Contains(err.Error(), "is still there") || !strings.Contains(rekey.HintOf(err), "--undo --run") {
+			t.Errorf("%s: got %+v, %v (%s), want that the record is still there and how to repeat", name, done, err, rekey.HintOf(err))
+		}
+		if got := w.sections()[0].Token; got != rekey.NewToken(dead) {
+			t.Errorf("%s: the section holds %s, want what it had", name, got)
+		}
+		w.write(section{"one", dead[:len(dead)-1] + "2", 0}) // somebody repairs it meanwhile
+		if open := w.resume(); len(open) != 0 {
+			t.Errorf("%s: a repair that is being undone was resumed: %+v", name, open)
+		}
+		if n, err := w.engine().Prune(-time.Hour); n != 0 || err != nil {
+			t.Errorf("%s: %d journals pruned (%v), want the open one kept", name, n, err)
+		}
+		plant(w, false)
+		text := w.undo()
+		if n := len(w.records("runners/all")); n != 0 || w.sections()[0].Token != rekey.NewToken(dead[:len(dead)-1]+"2") {
+			t.Errorf("%s: %d records are left and the section holds %s (%s), want none and what somebody put there", name, n, w.sections()[0].Token, text)
+		}
+		if _, err := w.engine().Undo(t.Context(), ""); rekey.KindOf(err) != rekey.KindNotFound {
+			t.Errorf("%s: a third undo: %v, want that there is nothing to undo", name, err)
+		}
+	}
+}
+
+func TestARepeatedUndoKeepsARecordThatTheConfigRefersTo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0})
+	w.apply(w.target(0, rekey.RemedyCreate))
+	made := w.sections()[0]
+	w.offline = true
+	if _, err := w.engine().Undo(t.Context(), ""); err == nil {
+		t.Fatal("the undo without a user token had no error")
+	}
+	w.offline = false
+	w.write(section{"one", made.Token.Reveal(), int64(made.ID)})
+	if text := w.undo(); !w.accepted(made.Token) {
+		t.Errorf("the record that the config refers to was deleted (%s)", text)
 	}
 }
 

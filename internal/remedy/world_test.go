@@ -32,9 +32,17 @@ type world struct {
 	offline   bool            // no user token is at hand
 	lose      map[string]bool // calls that are carried out and whose answer is lost
 	deny      map[string]bool // calls that are refused for certain
+	down      map[string]bool // calls that do not reach GitLab
+	forget    string          // an attribute that GitLab does not keep
 	calls     map[string]int
-	onWrite   func() // after the config was replaced
-	noReplace bool   // the config cannot be written
+	onWrite   func()        // after the config was replaced
+	noReplace bool          // the config cannot be written
+	failing   bool          // the disk fails behind an exchange
+	unread    bool          // and then the config cannot be read
+	nameless  bool          // the host has no system id
+	unnamed   bool          // GitLab names no managers (before 17.1)
+	issuedAt  time.Time     // by GitLab's clock, of a token that is issued
+	unasked   *rekey.Answer // what comes of a question about a runner token
 	mu        sync.Mutex
 	clock     *clock
 	locked    map[string]bool
@@ -48,7 +56,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	dir := t.TempDir()
 	return &world{Lab: labtest.Start(t, labtest.Options{Version: "18.7"}), t: t, config: filepath.Join(dir, "config.toml"), state: filepath.Join(dir, "state"),
-		lose: map[string]bool{}, deny: map[string]bool{}, calls: map[string]int{}, clock: &clock{now: time.Now()}, locked: map[string]bool{}}
+		lose: map[string]bool{}, deny: map[string]bool{}, down: map[string]bool{}, calls: map[string]int{}, clock: &clock{now: time.Now()}, locked: map[string]bool{}}
 }
 
 // section is one section of the world's config.
@@ -169,6 +177,9 @@ func (w *world) probe(ctx context.Context, q remedy.Question) rekey.Answer {
 	if ctx.Err() != nil {
 		return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: "interrupted before it was asked"}
 	}
+	if w.unasked != nil {
+		return *w.unasked
+	}
 	if w.lag {
 		return rekey.Answer{Kind: rekey.AnswerRefused, Message: "403 Forbidden"}
 	}
@@ -210,7 +221,10 @@ func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
 // host is remedy.Host on a directory of the test's.
 type host struct{ w *world }
 
-func (host) Read(path string) ([]byte, error) {
+func (h host) Read(path string) ([]byte, error) {
+	if h.w != nil && h.w.unread {
+		return nil, rekey.Errorf(rekey.KindUnavailable, "the disk fails")
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindNotFound, "%w", err)
@@ -218,8 +232,14 @@ func (host) Read(path string) ([]byte, error) {
 	return data, nil
 }
 
-func (host) SystemID(string) rekey.SystemID { return ownSystem }
-func (host) CheckWritable(string) error     { return nil }
+func (h host) SystemID(string) rekey.SystemID {
+	if h.w.nameless {
+		return ""
+	}
+	return ownSystem
+}
+
+func (host) CheckWritable(string) error { return nil }
 
 func (h host) Replace(path string, expect, next []byte) (string, error) {
 	data, err := h.Read(path)
@@ -237,6 +257,9 @@ func (h host) Replace(path string, expect, next []byte) (string, error) {
 	}
 	if h.w.onWrite != nil {
 		h.w.onWrite()
+	}
+	if h.w.failing {
+		return "", rekey.Errorf(rekey.KindUnavailable, "the disk failed")
 	}
 	return "exchange", nil
 }
@@ -277,8 +300,11 @@ func parseIssued(raw []byte) (rekey.Issued, error) {
 func (g gitLab) call(name, method, path string, body, out any) (string, error) {
 	g.w.mu.Lock()
 	g.w.calls[name]++
-	lose, deny := g.w.lose[name], g.w.deny[name]
+	lose, deny, down := g.w.lose[name], g.w.deny[name], g.w.down[name]
 	g.w.mu.Unlock()
+	if down {
+		return "", rekey.Errorf(rekey.KindUnavailable, "%s: connection refused", name)
+	}
 	if deny {
 		return "", rekey.Errorf(rekey.KindDenied, "%s: denied", name)
 	}
@@ -305,11 +331,24 @@ func (g gitLab) issue(name, path string, body any, seal func([]byte) error) (rek
 	if err := seal([]byte(raw)); err != nil {
 		return rekey.Issued{}, fmt.Errorf("%w: %w", errLost, err)
 	}
-	return parseIssued([]byte(raw))
+	issued, err := parseIssued([]byte(raw))
+	issued.ObtainedAt = g.w.issuedAt
+	return issued, err
 }
 
 func (g gitLab) CreateRunner(_ context.Context, n rekey.NewRunner, seal func([]byte) error) (rekey.Issued, error) {
-	return g.issue("create", "user/runners", labtest.M{"runner_type": n.Scope.RunnerType(), "description": n.Description, "tag_list": n.Tags, "run_untagged": n.RunUntagged}, seal)
+	body := labtest.M{"runner_type": n.Scope.RunnerType(), "description": n.Description, "tag_list": n.Tags, "run_untagged": n.RunUntagged}
+	if n.Owner != 0 {
+		body[string(n.Scope)+"_id"] = n.Owner
+	}
+	if n.MaximumTimeout != 0 {
+		body["maximum_timeout"] = n.MaximumTimeout / time.Second
+	}
+	if n.MaintenanceNote != "" {
+		body["maintenance_note"] = n.MaintenanceNote
+	}
+	delete(body, g.w.forget)
+	return g.issue("create", "user/runners", body, seal)
 }
 
 func (g gitLab) ResetRunner(_ context.Context, id rekey.RunnerID, seal func([]byte) error) (rekey.Issued, error) {
@@ -325,11 +364,24 @@ type wire struct {
 	Paused      bool           `json:"paused"`
 	Locked      bool           `json:"locked"`
 	AccessLevel string         `json:"access_level"`
+	Timeout     time.Duration  `json:"maximum_timeout"`
+	Note        string         `json:"maintenance_note"`
+	Online      *bool          `json:"online"`
+	ContactedAt time.Time      `json:"contacted_at"`
+	Projects    []struct {
+		ID   int64  `json:"id"`
+		Path string `json:"path_with_namespace"`
+	} `json:"projects"`
 }
 
 func (r wire) runner() rekey.Runner {
 	scope, _ := rekey.ParseScope(r.RunnerType)
-	return rekey.Runner{ID: r.ID, Scope: scope, Description: r.Description, Tags: r.TagList, RunUntagged: r.RunUntagged, Paused: r.Paused, Locked: r.Locked, AccessLevel: r.AccessLevel}
+	found := rekey.Runner{ID: r.ID, Scope: scope, Description: r.Description, Tags: r.TagList, RunUntagged: r.RunUntagged, Paused: r.Paused, Locked: r.Locked,
+		AccessLevel: r.AccessLevel, MaximumTimeout: r.Timeout * time.Second, MaintenanceNote: r.Note, Online: r.Online, ContactedAt: r.ContactedAt}
+	for _, p := range r.Projects {
+		found.Projects = append(found.Projects, rekey.Ref{ID: p.ID, Path: p.Path})
+	}
+	return found
 }
 
 func (g gitLab) Runner(_ context.Context, id rekey.RunnerID) (rekey.Runner, error) {
@@ -345,6 +397,9 @@ func (g gitLab) Managers(_ context.Context, id rekey.RunnerID) ([]rekey.Manager,
 		ContactedAt time.Time      `json:"contacted_at"`
 	}
 	_, err := g.call("managers", "GET", fmt.Sprintf("runners/%d/managers", id), nil, &found)
+	if g.w.unnamed {
+		return nil, false, nil
+	}
 	var managers []rekey.Manager
 	for _, m := range found {
 		managers = append(managers, rekey.Manager{SystemID: m.SystemID, Status: m.Status, ContactedAt: m.ContactedAt})
@@ -367,6 +422,13 @@ func (g gitLab) UpdateRunner(_ context.Context, id rekey.RunnerID, edit rekey.Ru
 	if edit.RunUntagged != nil {
 		body["run_untagged"] = *edit.RunUntagged
 	}
+	if edit.Locked != nil {
+		body["locked"] = *edit.Locked
+	}
+	if edit.AccessLevel != nil {
+		body["access_level"] = *edit.AccessLevel
+	}
+	delete(body, g.w.forget)
 	var r wire
 	_, err := g.call("update", "PUT", fmt.Sprintf("runners/%d", id), body, &r)
 	return r.runner(), err
