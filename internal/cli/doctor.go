@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +18,7 @@ import (
 func (c *command) doctor() *cobra.Command {
 	var in app.DoctorInput
 	output, failOn := "table", "error"
+	var watch time.Duration
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say which runner tokens match their GitLab, and why the others do not",
@@ -38,17 +42,11 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 			if err := known("-o", output, "table", "json", "sarif", "junit", "prometheus"); err != nil {
 				return err
 			}
-			progress := c.progress("checked")
-			in.Progress = progress.update
-			out, err := c.app.Doctor(cmd.Context(), in)
-			progress.clear()
-			if err != nil {
-				return err
+			once := func() error { return c.doctorOnce(cmd.Context(), in, output, threshold) }
+			if watch == 0 {
+				return once()
 			}
-			for _, w := range out.Warnings {
-				fmt.Fprintf(c.Err, "rekey: %s\n", w)
-			}
-			return c.showDoctor(out, output, threshold)
+			return c.watch(cmd.Context(), watch, once)
 		},
 	}
 	probeFlags(cmd, &in)
@@ -56,7 +54,48 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 	cmd.Flags().StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, junit or prometheus for programs")
 	cmd.Flags().StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
 	cmd.Flags().StringVar(&in.Job, "job", "", "start from a stuck job, by its address in GitLab")
+	cmd.Flags().DurationVar(&watch, "watch", 0, "look again this often, until Ctrl-C")
 	return cmd
+}
+
+func (c *command) doctorOnce(ctx context.Context, in app.DoctorInput, output string, threshold rekey.Severity) error {
+	progress := c.progress("checked")
+	in.Progress = progress.update
+	out, err := c.app.Doctor(ctx, in)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	for _, w := range out.Warnings {
+		fmt.Fprintf(c.Err, "rekey: %s\n", w)
+	}
+	return c.showDoctor(out, output, threshold)
+}
+
+// watch looks again and again until ctx ends, and then returns what the last
+// look did. An error is shown and does not end the watch: a GitLab that is down
+// is what one watches for.
+func (c *command) watch(ctx context.Context, every time.Duration, look func() error) error {
+	if every < time.Second {
+		return usageError{fmt.Errorf("--watch %s is too often: a second is the least", every)}
+	}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if c.OutTTY {
+			fmt.Fprintf(c.Out, "\x1b[H\x1b[2J%s, every %s; Ctrl-C ends\n\n", c.app.Now().Format(time.TimeOnly), every)
+		}
+		err := look()
+		var found exitError
+		if err != nil && !errors.As(err, &found) {
+			fmt.Fprintf(c.Err, "rekey: %s\n", c.app.Scrub(err.Error()))
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticker.C:
+		}
+	}
 }
 
 func (c *command) showDoctor(out app.DoctorOutput, output string, threshold rekey.Severity) error {
