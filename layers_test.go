@@ -45,10 +45,11 @@ var layers = map[string]layer{
 	"internal/gitlab": {may: leaves},
 	// The lab shares no type with internal/gitlab: one wrong field name would be
 	// wrong in both, and every test would pass.
-	"internal/lab":           {may: union(leaves, only("internal/lab/ciconfig"))},
-	"internal/lab/ciconfig":  {},
-	"internal/lab/simrunner": {may: leaves},
-	"internal/lab/labtest":   {may: union(leaves, only("internal/lab", "internal/lab/simrunner"))},
+	"internal/lab":             {may: union(leaves, only("internal/lab/ciconfig"))},
+	"internal/lab/ciconfig":    {},
+	"internal/lab/simrunner":   {may: leaves},
+	"internal/lab/conformance": {may: only("."), inTests: only("internal/lab")},
+	"internal/lab/labtest":     {may: union(leaves, only("internal/lab", "internal/lab/simrunner"))},
 
 	// The demonstration is told the truth it plants, which doctor must find by
 	// itself: it drives the binary and the lab from outside, as a person would.

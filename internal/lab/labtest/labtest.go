@@ -274,3 +274,10 @@ func (l *Lab) Pipeline(project int64, variables map[string]string) int64 {
 	l.Must(http.StatusCreated, "POST", fmt.Sprintf("projects/%d/pipeline", project), M{"ref": "main", "variables": given}, &made)
 	return made.ID
 }
+
+// For is the same lab to a part of the test: unexpected answers fail t instead.
+func (l *Lab) For(t testing.TB) *Lab {
+	view := *l
+	view.t = t
+	return &view
+}
