@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -152,4 +154,26 @@ func TestFaultOrders(t *testing.T) {
 		t.Errorf("clear: got %+v, left %+v", cleared, r.Faults())
 	}
 	r.must(200, "GET", "/api/v4/version", nil, nil)
+}
+
+// TestFaultTimes: however many requests come at once, an order acts on as many as it
+// says.
+func TestFaultTimes(t *testing.T) {
+	t.Parallel()
+	r := startRehearsal(t, t.TempDir(), "17.11", "")
+	admin := r.admin()
+	r.fault(m{"path": "version", "times": 5, "status": 503})
+	var failed atomic.Int64
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if status, _, _, _ := r.try("GET", "/api/v4/version", admin, nil); status == 503 {
+				failed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if got := failed.Load(); got != 5 {
+		t.Errorf("failed: got %d of 20, want 5", got)
+	}
 }

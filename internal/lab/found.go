@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/hex"
 	"errors"
@@ -32,7 +33,7 @@ func (t *tx) found(o Options) error {
 	if err := t.cacheSwitches(); err != nil {
 		return err
 	}
-	return t.ensureAdminToken()
+	return t.ensureAdminToken(o.admin)
 }
 
 // cacheSwitches reads feature flags and plan limits into memory.
@@ -117,9 +118,9 @@ func (t *tx) storeIdentity() error {
 // comSwitchedOff reports whether new namespaces disallow registration tokens.
 func (s *Server) comSwitchedOff() bool { return s.profile == ProfileCom && s.has(comRegistrationOff) }
 
-// ensureAdminToken reads root's token back, or makes a new one where there is
-// none or the secrets were lost.
-func (t *tx) ensureAdminToken() error {
+// ensureAdminToken reads root's token back. Where there is none or the secrets were
+// lost it makes one, of the value known ("" for a new one).
+func (t *tx) ensureAdminToken(known string) error {
 	box, err := t.meta("admin_token_sealed")
 	if err != nil {
 		return err
@@ -129,7 +130,7 @@ func (t *tx) ensureAdminToken() error {
 			return nil
 		}
 	}
-	t.adminToken = newAccessToken()
+	t.adminToken = cmp.Or(known, newAccessToken())
 	all := list{"api", "read_api", "sudo", "admin_mode"}
 	if _, err := t.createAccessToken(1, "lab administrator", all, "", t.adminToken); err != nil {
 		return err

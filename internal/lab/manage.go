@@ -29,7 +29,6 @@ type Rehearsal struct {
 
 	mu       sync.Mutex // guards what follows
 	url      string
-	admin    string
 	now      *generation   // nil while none could be opened
 	changing chan struct{} // closed at the end of a restart; nil without one
 }
@@ -71,6 +70,7 @@ func OpenRehearsal(ctx context.Context, o Options) (*Rehearsal, error) {
 		return nil, err
 	}
 	r.options.Version, r.options.Profile = rekey.Version{}, "" // from now on the directory's own
+	r.tidy()
 	return r, nil
 }
 
@@ -85,7 +85,7 @@ func (r *Rehearsal) open(ctx context.Context) error {
 	g.ctx, g.cut = context.WithCancel(context.WithoutCancel(ctx))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.now, r.admin = g, server.adminToken
+	r.now, r.options.admin = g, server.adminToken
 	return nil
 }
 

@@ -127,8 +127,9 @@ func (r *Rehearsal) faultAPI(at func(method, path string, h http.HandlerFunc)) {
 func (r *Rehearsal) managers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
-		admin := r.admin
+		admin := r.options.admin
 		r.mu.Unlock()
+		w.Header().Set("Date", r.clock.Now().UTC().Format(http.TimeFormat))
 		w.Header().Set("X-Rekey-Lab", "not GitLab, not for production")
 		w.Header().Set("Cache-Control", "no-store")
 		if subtle.ConstantTimeCompare([]byte(credential(req, nil)), []byte(admin)) != 1 {

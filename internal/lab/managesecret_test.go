@@ -45,6 +45,9 @@ func TestLoseSecretsByOrder(t *testing.T) {
 	// GitLab's own restore brings the database back, not the secrets.
 	again.must(200, "POST", "/-/rekey-lab/snapshots/before/restore", m{}, nil)
 	again.wantVerify("a runner's token after a restore without its secrets", runner.Token, 403)
+	if got := again.admin(); got != admin {
+		t.Error("lab.json names another administrator's token after a restore")
+	}
 	// Resetting, as after a real loss, repairs.
 	var fresh issued
 	again.must(201, "POST", fmt.Sprintf("/api/v4/runners/%d/reset_authentication_token", runner.ID), nil, &fresh)

@@ -37,6 +37,7 @@ type Options struct {
 
 	held    func() // releases a lock on Dir that the caller holds already
 	forward bool   // refuse to open an existing lab in an older version
+	admin   string // the administrator's token where the stored one cannot be read
 }
 
 // Server is one lab. It is safe for concurrent use; one process at a time may

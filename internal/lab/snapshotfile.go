@@ -88,6 +88,19 @@ func replaceDatabase(dir, staged string) error {
 	return os.Rename(databasePath(staged), databasePath(dir))
 }
 
+// tidy removes what a killed snapshot or restore left, for these are copies of the
+// database and its secrets.
+func (r *Rehearsal) tidy() {
+	for _, pattern := range []string{filepath.Join(r.options.Dir, ".restoring-*"), filepath.Join(r.options.Dir, ".lab-*"), r.snapshotDir(".taking-*")} {
+		left, _ := filepath.Glob(pattern) // the pattern is ours
+		for _, path := range left {
+			if err := os.RemoveAll(path); err != nil {
+				r.options.Log.Warn("a temporary file cannot be removed", "path", path, "error", err)
+			}
+		}
+	}
+}
+
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {

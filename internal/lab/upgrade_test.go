@@ -1,9 +1,13 @@
 package lab_test
 
 import (
+	"errors"
+	"io"
+	"net"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"rekey"
@@ -131,4 +135,29 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	}
 	close(end)
 	load.Wait()
+}
+
+// TestUpgradeCutsSlowBodies: a body that never ends does not keep a restart waiting.
+func TestUpgradeCutsSlowBodies(t *testing.T) {
+	t.Parallel()
+	r := startRehearsal(t, t.TempDir(), "16.11", "self-managed")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "POST /api/v4/runners/verify HTTP/1.1\r\nHost: lab\r\nContent-Type: application/json\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// "100 Continue" comes when the handler begins to read.
+	begin := make([]byte, len("HTTP/1.1 100"))
+	if _, err := io.ReadFull(conn, begin); err != nil || string(begin) != "HTTP/1.1 100" {
+		t.Fatalf("got %q %v, want 100 Continue", begin, err)
+	}
+	r.must(200, "POST", "/-/rekey-lab/upgrade", m{"version": "17.11"}, nil)
+	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection: got %v, want its end", err)
+	}
+	r.create()
 }
