@@ -8,22 +8,22 @@ import (
 
 // jobPayload is the 201 of POST /jobs/request.
 type jobPayload struct {
-	ID            int64             `json:"id"`
-	Token         string            `json:"token"`
-	AllowGitFetch bool              `json:"allow_git_fetch"`
-	JobInfo       jobInfo           `json:"job_info"`
-	GitInfo       gitInfo           `json:"git_info"`
-	RunnerInfo    runnerInfo        `json:"runner_info"`
-	Inputs        []any             `json:"inputs"`
-	Variables     []jobVariable     `json:"variables"`
-	Steps         []jobStep         `json:"steps"`
-	Image         *jobImage         `json:"image"`
-	Services      []any             `json:"services"`
-	Artifacts     []payloadArtifact `json:"artifacts"`
-	Cache         []any             `json:"cache"`
-	Credentials   []any             `json:"credentials"`
-	Dependencies  []any             `json:"dependencies"`
-	Features      jobFeatures       `json:"features"`
+	ID            int64               `json:"id"`
+	Token         string              `json:"token"`
+	AllowGitFetch bool                `json:"allow_git_fetch"`
+	JobInfo       jobInfo             `json:"job_info"`
+	GitInfo       gitInfo             `json:"git_info"`
+	RunnerInfo    runnerInfo          `json:"runner_info"`
+	Inputs        []any               `json:"inputs"`
+	Variables     []jobVariable       `json:"variables"`
+	Steps         []jobStep           `json:"steps"`
+	Image         *jobImage           `json:"image"`
+	Services      []any               `json:"services"`
+	Artifacts     []payloadArtifact   `json:"artifacts"`
+	Cache         []any               `json:"cache"`
+	Credentials   []any               `json:"credentials"`
+	Dependencies  []payloadDependency `json:"dependencies"`
+	Features      jobFeatures         `json:"features"`
 }
 
 type jobInfo struct {
@@ -87,6 +87,7 @@ type jobImage struct {
 type payloadArtifact struct {
 	Name     string `json:"name"`
 	Paths    list   `json:"paths"`
+	Exclude  list   `json:"exclude,omitempty"`
 	When     string `json:"when,omitempty"`
 	ExpireIn string `json:"expire_in,omitempty"`
 	Type     string `json:"artifact_type"`
@@ -125,13 +126,16 @@ func (c *call) payload(r *runner, j *job, token string) (jobPayload, error) {
 			TimeInQueueSeconds: c.now.Sub(j.QueuedAt.Time).Round(time.Millisecond).Seconds(), RunningOnInstance: "+Inf"},
 		GitInfo: gitInfo{RepoURL: repositoryURL(c.baseURL(c.r), p.FullPath, token), Ref: in.Ref, SHA: in.SHA, BeforeSHA: zeroSHA, RefType: "branch",
 			Refspecs: list{"+refs/heads/" + in.Ref + ":refs/remotes/origin/" + in.Ref}, Depth: 20, RepoObjectFormat: "sha1", Protected: j.Protected},
-		Inputs: []any{}, Services: []any{}, Cache: []any{}, Credentials: []any{}, Dependencies: []any{}, Artifacts: []payloadArtifact{},
+		Inputs: []any{}, Services: []any{}, Cache: []any{}, Credentials: []any{}, Artifacts: []payloadArtifact{},
 		Features: jobFeatures{TraceSections: true, TokenMaskPrefixes: list{"glpat-", "gloas-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-"}, FailureReasons: failureReasons}}
 	if j.Plan.V.Image != "" {
 		out.Image = &jobImage{j.Plan.V.Image, []any{}}
 	}
 	for _, a := range j.Plan.V.Artifacts {
-		out.Artifacts = append(out.Artifacts, payloadArtifact{a.Name, a.Paths, a.When, a.ExpireIn, "archive", "zip"})
+		out.Artifacts = append(out.Artifacts, payloadArtifact{a.Name, a.Paths, a.Exclude, a.When, a.ExpireIn, "archive", "zip"})
+	}
+	if out.Dependencies, err = c.dependencies(j, token); err != nil {
+		return out, err
 	}
 	secret, err := c.variablesFor(&p, j.Protected)
 	if err != nil {

@@ -24,7 +24,10 @@ func postJobRequest(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if r.Active {
-		j, err := c.nextJob(&r)
+		j, err := c.nextSupported(&r, from)
+		if err == nil && c.localSession() {
+			return answer{status: http.StatusConflict, body: messageBody{"409 Conflict"}}, nil // the job stays pending
+		}
 		if err == nil {
 			return c.assign(&r, &j, from)
 		}

@@ -48,6 +48,7 @@ type Job struct {
 type Artifact struct {
 	Name     string
 	Paths    []string
+	Exclude  []string
 	When     string
 	ExpireIn string
 }
@@ -236,7 +237,7 @@ func artifacts(raw any) []Artifact {
 	if !isMap || len(words(m["paths"])) == 0 {
 		return nil
 	}
-	return []Artifact{{Name: scalar(m["name"]), Paths: words(m["paths"]), When: scalar(m["when"]), ExpireIn: scalar(m["expire_in"])}}
+	return []Artifact{{Name: scalar(m["name"]), Paths: words(m["paths"]), Exclude: words(m["exclude"]), When: scalar(m["when"]), ExpireIn: scalar(m["expire_in"])}}
 }
 
 func needs(raw any) ([]string, bool) {

@@ -29,10 +29,6 @@ var pending = map[string]string{
 	"1.6-jobs-keyset":           "GET /runners/:id/jobs pages in one way only",
 	"4.3-include-projects":      "include_projects is ignored",
 	"5.1-registrar-rotates":     "changed registrars leave registration tokens alone",
-	"3.1-payload-dependencies":  "the payload names no dependencies",
-	"3.1-feature-needed":        "a job is given to runners that lack a feature",
-	"3.1-local-session":         "a session's URL is not looked at",
-	"1.3-conflict":              "a session's URL is not looked at",
 	"6.3-jobs-rate":             "GET /projects/:id/jobs is not limited",
 	"9-stale-managers":          "stale managers stay",
 }
