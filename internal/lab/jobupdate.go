@@ -135,3 +135,12 @@ func (c *call) finishJob(j *job) (answer, error) {
 	c.header.Set("Job-Status", status)
 	return digits(http.StatusOK, "200")
 }
+
+// getEnvironmentKey is GET /jobs/:id/runtime_environment_key: no job of the lab
+// has an environment that could be resumed.
+func getEnvironmentKey(c *call) (answer, error) {
+	if _, err := c.jobFor(); err != nil {
+		return answer{}, err
+	}
+	return answer{}, notFound("")
+}
