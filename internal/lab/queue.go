@@ -3,7 +3,6 @@ package lab
 import (
 	"bytes"
 	"encoding/hex"
-	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -25,7 +24,8 @@ type managerKey struct {
 // change that may give a runner work forgets its value, so that the next poll
 // looks into the database.
 type queue struct {
-	now func() time.Time
+	now   func() time.Time
+	polls pollMemo
 
 	mu     sync.Mutex
 	values map[string]*queueValue // by token digest
@@ -194,24 +194,14 @@ func (q *queue) lastSeen(key managerKey, written stamp) stamp {
 // value that the runner echoes. Otherwise the body is put back and it reports
 // false.
 func (s *Server) idlePoll(w http.ResponseWriter, r *http.Request) bool {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if err != nil {
 		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failingReader{err}))
 		return false
 	}
-	var poll struct {
-		Token      string `json:"token"`
-		SystemID   string `json:"system_id"`
-		LastUpdate string `json:"last_update"`
-	}
-	if json.Unmarshal(body, &poll) != nil || poll.LastUpdate == "" {
-		return false
-	}
-	if poll.SystemID == "" {
-		poll.SystemID = legacySystemID
-	}
-	if !s.queue.idle(s.secrets.digest(domainRunner, poll.Token), poll.SystemID, poll.LastUpdate) {
+	poll := s.idlePollBody(body)
+	if poll == nil {
 		return false
 	}
 	if s.tooMany(limitJobRequest, poll.Token) {
@@ -221,6 +211,14 @@ func (s *Server) idlePoll(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("X-GitLab-Last-Update", poll.LastUpdate)
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// readAll is io.ReadAll into a buffer of the length that was announced (-1: none).
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	var all bytes.Buffer
+	all.Grow(int(min(max(length, 0), 64<<10)) + bytes.MinRead)
+	_, err := all.ReadFrom(r)
+	return all.Bytes(), err
 }
 
 // failingReader ends a body with the error that reading it gave.
