@@ -40,6 +40,7 @@ const (
 	jobRateLimits           feature = "job-rate-limits"
 	limitRetryAfter         feature = "limit-retry-after"
 	throttleHeaders         feature = "throttle-headers"
+	projectJobsLimit        feature = "project-jobs-limit"
 	orphanRefusal           feature = "orphan-refusal"
 	keysetRunnerJobs        feature = "keyset-runner-jobs"
 	liveTrace               feature = "live-trace"
@@ -85,6 +86,7 @@ var features = []featureRow{
 	{jobRateLimits, v(18, 5), never, fromSource, "runner_jobs_*_api_limit of the job endpoints"},
 	{limitRetryAfter, v(18, 0), never, unverified, "Retry-After: 60 with the application limiter's 429"},
 	{throttleHeaders, v(17, 0), never, unverified, "RateLimit-* headers on every throttled endpoint's answer, before only with 429"},
+	{projectJobsLimit, v(16, 5), never, fromDocumentation, "GET /projects/:id/jobs is limited by user and minute"},
 	{orphanRefusal, v(17, 8), v(19, 0), fromSpecification, "an orphaned runner is told so, 403 or 422"},
 	{keysetRunnerJobs, v(16, 0), never, unverified, "keyset pagination of GET /runners/:id/jobs"},
 	{liveTrace, v(17, 11), never, fromDocumentation, "ci_job_live_trace_enabled lets a final PUT answer 202 first"},

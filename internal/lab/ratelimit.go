@@ -70,6 +70,17 @@ func (c *call) limited(rt *route) error {
 	return nil
 }
 
+// limitProjectJobs bounds GET /projects/:id/jobs, requests a minute by user.
+const limitProjectJobs = "project_jobs_api_rate_limit"
+
+func (c *call) jobsLimited() error {
+	most, _ := c.settings().number(limitProjectJobs)
+	if most <= 0 || !c.Server.has(projectJobsLimit) || c.jobCalls.count(c.now, time.Minute, limitProjectJobs+" "+formatInt(c.caller.ID)) <= most {
+		return nil
+	}
+	return c.limitedAnswer()
+}
+
 // backoff is what runner endpoints answer while a migration holds their tables.
 func (c *call) backoff(rt *route) error {
 	if !rt.access.runner || !c.flagOn(flagMigrating) {
