@@ -32,6 +32,9 @@ func postProjectRunner(c *call) (answer, error) {
 	if err := c.exec("INSERT INTO runner_projects (runner_id, project_id) VALUES (?, ?)", r.ID, p.ID); err != nil {
 		return answer{}, err
 	}
+	if err := c.audit(auditRunnerAssigned, "Project", p.ID, "Assigned CI runner to project", "Ci::Runner", r.ID); err != nil {
+		return answer{}, err
+	}
 	e, err := c.runnerEntity(r)
 	return answer{status: http.StatusCreated, body: e}, err
 }
@@ -105,6 +108,9 @@ func deleteProjectRunner(c *call) (answer, error) {
 	}
 	c.onCommit(func() { c.queue.changed(r.ID) })
 	if err := c.exec("DELETE FROM runner_projects WHERE runner_id = ? AND project_id = ?", r.ID, p.ID); err != nil {
+		return answer{}, err
+	}
+	if err := c.audit(auditRunnerUnassigned, "Project", p.ID, "Unassigned CI runner from project", "Ci::Runner", r.ID); err != nil {
 		return answer{}, err
 	}
 	return noContent()

@@ -16,6 +16,8 @@ type call struct {
 	in     input
 	vars   map[string]string
 	header http.Header // of the response
+
+	uncounted bool // the list leaves its totals out whatever their number
 }
 
 // pathID returns a numeric path parameter; anything else is Grape's 400.

@@ -175,7 +175,7 @@ func (c *call) addRunner(e *jobEntity, j *job) error {
 var (
 	jobStatuses = []string{"created", "waiting_for_resource", "preparing", "pending", "running", "success", "failed", "canceled", "canceling", "skipped", "manual", "scheduled"}
 	scopeParams = takes(may("scope", words, jobStatuses...), may("include_retried", boolean))
-	runnerJobs  = takes(may("status", text, jobStatuses...), may("system_id", text), may("order_by", text, "id"), may("sort", text, "asc", "desc"))
+	runnerJobs  = takes(may("status", text, jobStatuses...), may("system_id", text), may("order_by", text, "id"), may("sort", text, "asc", "desc")).and(keysetParams...)
 )
 
 // jobPage lists jobs j; scope filters by status.
@@ -192,6 +192,9 @@ func (c *call) jobPage(where string, args ...any) (answer, error) {
 	if c.text("sort") == "asc" {
 		order = "j.id"
 	}
+	if c.text("pagination") == "keyset" && c.Server.has(keysetRunnerJobs) {
+		return c.keyset(where, args)
+	}
 	found, err := page(c, scanJob, jobColumns, "jobs j WHERE "+where, order, args...)
 	if err != nil {
 		return answer{}, err
@@ -202,6 +205,9 @@ func (c *call) jobPage(where string, args ...any) (answer, error) {
 func getProjectJobs(c *call) (answer, error) {
 	p, err := c.needProject("id", levelReporter)
 	if err != nil {
+		return answer{}, err
+	}
+	if err := c.jobsLimited(); err != nil {
 		return answer{}, err
 	}
 	return c.jobPage("j.project_id = ?", p.ID)
@@ -230,14 +236,21 @@ func getRunnerJobs(c *call) (answer, error) {
 		where, args = where+" AND j.status = ?", append(args, status)
 	}
 	if systemID := c.text("system_id"); systemID != "" {
+		c.uncounted = true
 		where, args = where+" AND j.manager_id = (SELECT id FROM managers WHERE runner_id = ? AND system_id = ?)", append(args, r.ID, systemID)
 	}
-	if !c.admin() {
-		where += ` AND j.project_id IN (SELECT source_id FROM members WHERE source_kind = 'project' AND user_id = ? AND access_level >= 20
-			UNION SELECT id FROM projects WHERE namespace_id IN ` + groupsAt + `)`
-		args = append(args, c.caller.ID, c.caller.ID, levelReporter)
-	}
+	where, args = c.reporterOnly(where, args)
 	return c.jobPage(where, args...)
+}
+
+// reporterOnly leaves the jobs j of projects where the caller is Reporter or more.
+func (c *call) reporterOnly(where string, args []any) (string, []any) {
+	if c.admin() {
+		return where, args
+	}
+	where += ` AND j.project_id IN (SELECT source_id FROM members WHERE source_kind = 'project' AND user_id = ? AND access_level >= 20
+			UNION SELECT id FROM projects WHERE namespace_id IN ` + groupsAt + `)`
+	return where, append(args, c.caller.ID, c.caller.ID, levelReporter)
 }
 
 // findJob finds the job of the path in a project where the caller has the role.

@@ -25,7 +25,7 @@ func page[T any](c *call, scan func(scanner) (T, error), columns, from, order st
 	if err := c.value(&total, "SELECT count(*) FROM (SELECT 1 FROM "+from+")", args...); err != nil {
 		return nil, err
 	}
-	c.setPageHeaders(number, size, total, total <= countLimit)
+	c.setPageHeaders(number, size, total, total <= countLimit && !c.uncounted)
 	return rows(c.tx, scan, "SELECT "+columns+" FROM "+from+" ORDER BY "+order+" LIMIT ? OFFSET ?", append(args, size, (number-1)*size)...)
 }
 

@@ -181,10 +181,7 @@ func (c *call) mayGiveVariables(p *project, have level) bool {
 	return have >= levelDeveloper
 }
 
-var (
-	createPipelineParams = takes(need("ref", text), may("variables", array))
-	lintParams           = takes(need("content", text))
-)
+var createPipelineParams = takes(need("ref", text), may("variables", array))
 
 func postPipeline(c *call) (answer, error) {
 	p, err := c.needProject("id", levelDeveloper)
@@ -229,44 +226,4 @@ func (c *call) givenVariables() ([]pipelineVariable, error) {
 		found = append(found, v)
 	}
 	return found, nil
-}
-
-// lintResult is POST and GET /projects/:id/ci/lint.
-type lintResult struct {
-	Valid      bool   `json:"valid"`
-	Errors     list   `json:"errors"`
-	Warnings   list   `json:"warnings"`
-	MergedYAML string `json:"merged_yaml"`
-	Includes   list   `json:"includes"`
-}
-
-func postLint(c *call) (answer, error) {
-	if _, err := c.needProject("id", levelDeveloper); err != nil {
-		return answer{}, err
-	}
-	return ok(lint(c.text("content")))
-}
-
-func getLint(c *call) (answer, error) {
-	p, err := c.needProject("id", levelReporter)
-	if err != nil {
-		return answer{}, err
-	}
-	file, err := c.fileAt(p.ID, c.refOr(&p), p.configPath())
-	if errors.Is(err, sql.ErrNoRows) {
-		return ok(lintResult{Errors: list{"Please provide content of .gitlab-ci.yml"}})
-	}
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(lint(string(file.content)))
-}
-
-func lint(content string) lintResult {
-	result := lintResult{Valid: true, MergedYAML: content}
-	var wrong *ciconfig.Error
-	if _, err := ciconfig.Parse([]byte(content)); errors.As(err, &wrong) {
-		result.Valid, result.Errors = false, wrong.Problems
-	}
-	return result
 }

@@ -62,7 +62,10 @@ func postRunner(c *call) (answer, error) {
 		return answer{}, err
 	}
 	made, err := c.insertRunner(&r, target.project)
-	return answer{status: http.StatusCreated, body: made}, err
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: made}, c.auditRunner(auditRunnerRegistered, "Registered", &r)
 }
 
 // registrationTarget resolves the token in GitLab's order: instance, project,
@@ -174,12 +177,18 @@ func resetInstanceRegistration(c *call) (answer, error) {
 	if !c.admin() {
 		return answer{}, forbidden("")
 	}
+	if err := c.audit(auditRegistrationReset, "Gitlab::Audit::InstanceScope", 1, "Reset instance runner registration token", "ApplicationSetting", 1); err != nil {
+		return answer{}, err
+	}
 	return c.resetRegistration(0, func(token string) error { return c.storeInstanceToken(token) })
 }
 
 func resetGroupRegistration(c *call) (answer, error) {
 	g, err := c.needGroup("id", levelOwner)
 	if err != nil {
+		return answer{}, err
+	}
+	if err := c.audit(auditRegistrationReset, "Group", g.ID, "Reset group runner registration token", "Group", g.ID); err != nil {
 		return answer{}, err
 	}
 	return c.resetRegistration(g.ID, func(token string) error { return c.storeGroupToken(g.ID, token) })
@@ -193,6 +202,9 @@ func (t *tx) storeGroupToken(id int64, token string) error {
 func resetProjectRegistration(c *call) (answer, error) {
 	p, err := c.needProject("id", levelMaintainer)
 	if err != nil {
+		return answer{}, err
+	}
+	if err := c.audit(auditRegistrationReset, "Project", p.ID, "Reset project runner registration token", "Project", p.ID); err != nil {
 		return answer{}, err
 	}
 	return c.resetRegistration(p.NamespaceID, func(token string) error { return c.storeProjectToken(p.ID, token) })

@@ -205,15 +205,19 @@ func getBranches(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := page(c, func(sc scanner) (branchEntity, error) {
-		var b branchEntity
-		var sha string
-		err := sc.Scan(&b.Name, &b.Protected, &sha)
-		b.Default, b.Commit = b.Name == p.DefaultBranch, map[string]string{"id": sha, "short_id": sha[:8]}
-		return b, err
-	}, "name, protected, sha", "branches WHERE project_id = ?", "name", p.ID)
+	found, err := page(c, c.scanBranch(&p), "name, protected, sha", "branches WHERE project_id = ?", "name", p.ID)
 	if err != nil {
 		return answer{}, err
 	}
 	return ok(nonNil(found))
+}
+
+func (c *call) scanBranch(p *project) func(scanner) (branchEntity, error) {
+	return func(sc scanner) (branchEntity, error) {
+		var b branchEntity
+		var sha string
+		err := sc.Scan(&b.Name, &b.Protected, &sha)
+		b.Default, b.Commit = b.Name == p.DefaultBranch, map[string]string{"id": sha, "short_id": sha[:min(8, len(sha))]}
+		return b, err
+	}
 }

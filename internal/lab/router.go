@@ -15,6 +15,7 @@ type route struct {
 	method  string
 	pattern string // below /api/v4; ":name" takes one segment, decoded
 	since   rekey.Version
+	until   rekey.Version // zero: it is still there
 	from    provenance
 	access  access
 	params  paramSet
@@ -40,7 +41,7 @@ func newRouter(table []route, version rekey.Version) *router {
 	r := &router{map[int][]*routeMatch{}}
 	for i := range table {
 		row := &table[i]
-		if !within(version, row.since, never) {
+		if !within(version, row.since, row.until) {
 			continue
 		}
 		m := &routeMatch{route: row, segments: strings.Split(strings.Trim(row.pattern, "/"), "/")}

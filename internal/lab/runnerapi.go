@@ -1,6 +1,9 @@
 package lab
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 func getRunner(c *call) (answer, error) {
 	r, err := c.readable("id")
@@ -12,6 +15,9 @@ func getRunner(c *call) (answer, error) {
 
 func (c *call) showRunner(r runner) (answer, error) {
 	d, err := c.runnerDetail(r)
+	if c.Server.has(includeProjects) && !c.flag("include_projects", true) {
+		d.Projects = nil
+	}
 	return answer{status: http.StatusOK, body: d}, err
 }
 
@@ -82,7 +88,7 @@ func deleteRunnerByID(c *call) (answer, error) {
 	if err := c.preconditionFailed(r.UpdatedAt); err != nil {
 		return answer{}, err
 	}
-	if err := c.deleteRunner(&r); err != nil {
+	if err := errors.Join(c.auditRunner(auditRunnerUnregistered, "Deleted", &r), c.deleteRunner(&r)); err != nil {
 		return answer{}, err
 	}
 	return noContent()
@@ -94,7 +100,10 @@ func resetByID(c *call) (answer, error) {
 		return answer{}, err
 	}
 	made, err := c.resetToken(&r)
-	return answer{status: http.StatusCreated, body: made}, err
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: made}, c.auditRunner(auditRunnerTokenReset, "Reset token of", &r)
 }
 
 // getManagers is the whole array, without pages.

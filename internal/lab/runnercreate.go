@@ -62,7 +62,7 @@ func postUserRunner(c *call) (answer, error) {
 	if err := c.ownExpiry(&r, &made); err != nil {
 		return answer{}, err
 	}
-	return answer{status: http.StatusCreated, body: made}, nil
+	return answer{status: http.StatusCreated, body: made}, c.auditRunner(auditRunnerCreated, "Created", &r)
 }
 
 // workflowOn is false where 15.11 to 16.1 have the creation of runners switched off.

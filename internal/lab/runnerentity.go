@@ -34,7 +34,7 @@ type runnerDetail struct {
 	Architecture    *string        `json:"architecture"`
 	ContactedAt     stamp          `json:"contacted_at"`
 	MaintenanceNote *string        `json:"maintenance_note"`
-	Projects        []projectBasic `json:"projects"`
+	Projects        []projectBasic `json:"projects,omitzero"`
 	Groups          []groupBasic   `json:"groups"`
 }
 

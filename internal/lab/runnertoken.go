@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 )
@@ -44,7 +45,7 @@ func deleteByToken(c *call) (answer, error) {
 	if err := c.preconditionFailed(r.UpdatedAt); err != nil {
 		return answer{}, err
 	}
-	if err := c.deleteRunner(&r); err != nil {
+	if err := errors.Join(c.auditRunner(auditRunnerUnregistered, "Unregistered", &r), c.deleteRunner(&r)); err != nil {
 		return answer{}, err
 	}
 	return noContent()
@@ -80,7 +81,10 @@ func resetByToken(c *call) (answer, error) {
 		return answer{}, err
 	}
 	made, err := c.resetToken(&r)
-	return answer{status: http.StatusCreated, body: made}, err
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusCreated, body: made}, c.auditRunner(auditRunnerTokenReset, "Reset token of", &r)
 }
 
 // notOrphaned refuses a group or project runner whose owner is gone, in the

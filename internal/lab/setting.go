@@ -30,6 +30,7 @@ var settingTable = []settingRow{
 	{key: "runner_jobs_request_api_limit", since: v(18, 5), kind: integer, initial: int64(2000), from: fromSource},
 	{key: "runner_jobs_patch_trace_api_limit", since: v(18, 5), kind: integer, initial: int64(2000), from: fromDocumentation},
 	{key: "runner_jobs_endpoints_api_limit", since: v(18, 5), kind: integer, initial: int64(200), from: fromSource},
+	{key: limitProjectJobs, since: v(16, 5), kind: integer, initial: int64(600), from: fromDocumentation},
 	{key: "ci_job_live_trace_enabled", since: v(17, 11), kind: boolean, initial: false, from: fromDocumentation},
 	{key: "update_runner_versions_enabled", kind: boolean, initial: true, from: fromDocumentation},
 	{key: "max_artifacts_size", kind: integer, initial: int64(100), least: 1, from: fromDocumentation},
@@ -158,10 +159,19 @@ func putSettings(c *call) (answer, error) {
 			}
 			continue
 		}
+		if key == "valid_runner_registrars" {
+			after, _ := c.words(key)
+			if err := c.rotateUnregistered(c.settings().words(key), after); err != nil {
+				return answer{}, err
+			}
+		}
 		values[key] = value
 		if err := c.storeSetting(key, value); err != nil {
 			return answer{}, err
 		}
+	}
+	if err := c.audit(auditSettingsChanged, "Gitlab::Audit::InstanceScope", 1, "Changed application settings", "ApplicationSetting", 1); err != nil {
+		return answer{}, err
 	}
 	next := &settings{values}
 	c.onCommit(func() { c.cachedSettings.Store(next); c.queue.tickAll() })

@@ -63,9 +63,88 @@ func postTriggerPipeline(c *call) (answer, error) {
 	if len(given) > 0 && !c.mayGiveVariables(&p, have) {
 		return answer{}, baseError("Insufficient permissions to set pipeline variables")
 	}
-	made, err := c.createPipeline(&p, c.text("ref"), "trigger", owner, given)
+	ref := c.text("ref")
+	if inPath, given := c.vars["ref"]; given {
+		ref = inPath
+	}
+	made, err := c.createPipeline(&p, ref, "trigger", owner, given)
 	if err != nil {
 		return answer{}, err
 	}
 	return c.showPipeline(http.StatusCreated, &p, made)
+}
+
+const triggerColumns = "id, description, created_at, owner_id"
+
+// scanTrigger shows no more of a token than GitLab shows to who does not own it:
+// the lab keeps a digest alone.
+func (c *call) scanTrigger(sc scanner) (triggerEntity, error) {
+	e := triggerEntity{Token: "glpt"}
+	err := sc.Scan(&e.ID, &e.Description, &e.CreatedAt, &e.Owner.ID)
+	e.UpdatedAt = e.CreatedAt
+	return e, err
+}
+
+func (c *call) withOwner(e triggerEntity) (triggerEntity, error) {
+	u, err := c.userByID(e.Owner.ID)
+	e.Owner = c.userBrief(u)
+	return e, missing(err, nil)
+}
+
+func getTriggers(c *call) (answer, error) {
+	p, err := c.needProject("id", levelMaintainer)
+	if err != nil {
+		return answer{}, err
+	}
+	found, err := page(c, c.scanTrigger, triggerColumns, "triggers WHERE project_id = ?", "id", p.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return eachOK(found, c.withOwner)
+}
+
+func (c *call) findTrigger() (triggerEntity, error) {
+	p, err := c.needProject("id", levelMaintainer)
+	if err != nil {
+		return triggerEntity{}, err
+	}
+	id, err := c.pathID("trigger_id")
+	if err != nil {
+		return triggerEntity{}, err
+	}
+	e, err := row(c.tx, c.scanTrigger, "SELECT "+triggerColumns+" FROM triggers WHERE project_id = ? AND id = ?", p.ID, id)
+	if err != nil {
+		return e, missing(err, notFound("Trigger"))
+	}
+	return c.withOwner(e)
+}
+
+func getTrigger(c *call) (answer, error) {
+	e, err := c.findTrigger()
+	return answer{status: http.StatusOK, body: e}, err
+}
+
+func putTrigger(c *call) (answer, error) {
+	e, err := c.findTrigger()
+	if err != nil {
+		return answer{}, err
+	}
+	if c.given("description") {
+		e.Description = c.text("description")
+	}
+	return answer{status: http.StatusOK, body: e}, c.exec("UPDATE triggers SET description = ? WHERE id = ?", e.Description, e.ID)
+}
+
+func deleteTrigger(c *call) (answer, error) {
+	e, err := c.findTrigger()
+	if err != nil {
+		return answer{}, err
+	}
+	if err := c.preconditionFailed(e.UpdatedAt); err != nil {
+		return answer{}, err
+	}
+	if err := c.exec("DELETE FROM triggers WHERE id = ?", e.ID); err != nil {
+		return answer{}, err
+	}
+	return noContent()
 }

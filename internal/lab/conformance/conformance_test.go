@@ -22,15 +22,11 @@ var allCases = slices.Concat(conventionCases, scopeCases, envelopeCases, pageCas
 
 // pending are rows whose case fails, with the reason; the case says when that is over.
 var pending = map[string]string{
-	"6.3-lint-instance-removed": "POST /ci/lint of 15.11 is missing",
-	"3.4-environment-key":       "GET /jobs/:id/runtime_environment_key is missing",
-	"9-project-moved":           "PUT /projects/:id/transfer is missing",
-	"1.6-jobs-by-system-id":     "GET /runners/:id/jobs pages in one way only",
-	"1.6-jobs-keyset":           "GET /runners/:id/jobs pages in one way only",
-	"4.3-include-projects":      "include_projects is ignored",
-	"5.1-registrar-rotates":     "changed registrars leave registration tokens alone",
-	"6.3-jobs-rate":             "GET /projects/:id/jobs is not limited",
-	"9-stale-managers":          "stale managers stay",
+	"3.4-environment-key":   "GET /jobs/:id/runtime_environment_key is missing",
+	"9-project-moved":       "PUT /projects/:id/transfer is missing",
+	"5.1-registrar-rotates": "changed registrars leave registration tokens alone",
+	"6.3-jobs-rate":         "GET /projects/:id/jobs is not limited",
+	"9-stale-managers":      "stale managers stay",
 }
 
 // unserved are rows for which the lab has no occasion.
