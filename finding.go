@@ -25,6 +25,8 @@ const (
 	ServerReadOnly             Cause = "server-read-only"
 	RunnerOrphaned             Cause = "runner-orphaned"
 	UnexpectedAnswer           Cause = "unexpected-answer"
+	RotationNotScheduled       Cause = "rotation-not-scheduled"
+	SharedToken                Cause = "shared-token"
 )
 
 // Severity orders findings: info, warning, error.

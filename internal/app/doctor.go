@@ -63,7 +63,7 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput) (diagnose
 		return diagnose.Facts{}, err
 	}
 	o := &controller.Observer{
-		Host: observedHost{host.Local(a.Now)}, Ask: n.ask, BaseURL: gitlab.BaseURL,
+		Host: newObservedHost(host.Local(a.Now)), Ask: n.ask, BaseURL: gitlab.BaseURL,
 		Fleet: func(base string) controller.Fleet {
 			if c := n.clientFor(base); c != nil {
 				return fleet{c}

@@ -7,12 +7,47 @@ import (
 	"time"
 
 	"rekey"
+	"rekey/internal/diagnose"
 	"rekey/internal/durable"
 	"rekey/internal/host"
 )
 
-// observedHost is controller.Host on this machine.
-type observedHost struct{ host.Host }
+// observedHost is controller.Host on this machine. What runs here was listed once,
+// when it was made.
+type observedHost struct {
+	host.Host
+	running []host.Process
+	problem string
+}
+
+func newObservedHost(h host.Host) observedHost {
+	o := observedHost{Host: h}
+	o.running, o.problem = h.Processes()
+	return o
+}
+
+// File says what there is to see of a config beside its text.
+func (h observedHost) File(path string) diagnose.File {
+	f := h.FactOf(path, h.running)
+	return diagnose.File{Generated: f.Generated, ReadOnly: f.ReadOnly, Standard: string(f.Standard), ModTime: f.ModTime, ChangedAt: f.ChangedAt}
+}
+
+// Processes returns the runners that run for good; a run-single has no config.
+func (h observedHost) Processes(paths []string) (found []diagnose.Process, problem string) {
+	for _, p := range h.running {
+		if p.Command == "run-single" {
+			continue
+		}
+		f := diagnose.Process{Name: p.String(), Config: p.Config, From: p.ConfigFrom, Started: p.Started, Problem: p.Problem, Simulated: p.Executable == "rekey"}
+		for _, path := range paths {
+			if p.Uses(path) {
+				f.Uses = append(f.Uses, path)
+			}
+		}
+		found = append(found, f)
+	}
+	return found, h.problem
+}
 
 // Read returns a config's bytes.
 func (h observedHost) Read(path string) ([]byte, error) {

@@ -27,6 +27,12 @@ type Host interface {
 	Read(path string) ([]byte, error)
 	// SystemID returns the system id beside the config, or why there is none.
 	SystemID(path string) (id rekey.SystemID, problem string)
+	// File returns what there is to say of the file itself, as far as it could be
+	// seen.
+	File(path string) diagnose.File
+	// Processes returns the runners of the machine and which of paths each uses,
+	// or why there may be more.
+	Processes(paths []string) (found []diagnose.Process, problem string)
 }
 
 // Fleet is what a user token may read of one GitLab.
@@ -73,6 +79,7 @@ func (o *Observer) Observe(ctx context.Context, paths []string, expect diagnose.
 	for _, path := range paths {
 		facts.Configs = append(facts.Configs, o.config(path))
 	}
+	facts.Processes, facts.ProcessesProblem = o.Host.Processes(paths)
 	servers := o.servers(ctx, &facts)
 	o.ask(ctx, &facts, servers)
 	for _, base := range slices.Sorted(maps.Keys(servers)) {
@@ -89,6 +96,7 @@ func (o *Observer) config(path string) diagnose.Config {
 		c.Err = readProblem(path, err)
 		return c
 	}
+	c.File = o.Host.File(path)
 	doc, err := configtoml.Parse(data)
 	if err != nil {
 		c.Err = parseProblem(path, err)
@@ -121,8 +129,9 @@ func parseProblem(path string, err error) string {
 func (o *Observer) section(path string, s configtoml.Section, id rekey.SystemID, problem string) diagnose.Section {
 	d := diagnose.Section{Config: path, Index: s.Index, Line: s.TokenLine, Name: s.Name, URL: s.URL, RunnerID: s.ID,
 		Token: s.Token, ObtainedAt: s.ObtainedAt, ExpiresAt: s.ExpiresAt, Executor: s.Executor,
-		TLS:      diagnose.TLSFiles{CA: s.TLSCAFile, Cert: s.TLSCertFile, Key: s.TLSKeyFile},
-		SystemID: id, SystemIDProblem: problem, Answer: rekey.Answer{Kind: rekey.AnswerNotAsked}, Record: diagnose.Record{Lookup: diagnose.LookupNone}}
+		RotationOff: s.FeatureFlags["FF_DISABLE_AUTOMATIC_TOKEN_ROTATION"],
+		TLS:         diagnose.TLSFiles{CA: s.TLSCAFile, Cert: s.TLSCertFile, Key: s.TLSKeyFile},
+		SystemID:    id, SystemIDProblem: problem, Answer: rekey.Answer{Kind: rekey.AnswerNotAsked}, Record: diagnose.Record{Lookup: diagnose.LookupNone}}
 	if d.Line == 0 {
 		d.Line = s.Line
 	}

@@ -13,6 +13,13 @@ type Facts struct {
 	Configs []Config
 	Servers []Server
 	Expect  Expectation
+
+	// Processes are the runners of this machine. ProcessesProblem says why there
+	// may be more; it is "" when the list is whole.
+	Processes        []Process
+	ProcessesProblem string
+	Logs             []LogLine // what logs say, folded
+	LogNotes         []string  // which log was or could not be read, for people
 }
 
 // Config is one config.toml as it was read. Err is "" or "FILE:LINE: reason",
@@ -20,6 +27,7 @@ type Facts struct {
 type Config struct {
 	Path     string // as given
 	Err      string
+	File     File
 	Sections []Section
 }
 
@@ -37,6 +45,8 @@ type Section struct {
 	ExpiresAt  time.Time   // zero: not in the file
 	Executor   string
 	TLS        TLSFiles
+	// RotationOff: FF_DISABLE_AUTOMATIC_TOKEN_ROTATION is set in the section.
+	RotationOff bool
 
 	// Unset names the variables that the token or the URL refers to and that
 	// are not set in the collector's environment.

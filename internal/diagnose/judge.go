@@ -67,6 +67,7 @@ type court struct {
 // section is one Section under judgement.
 type section struct {
 	Section
+	config    *Config // that it stands in
 	lex       rekey.Lexical
 	reference bool        // its token or URL refers to the environment
 	token     rekey.Token // what a probe carries: Expanded, or the text itself
@@ -89,16 +90,16 @@ func newCourt(f Facts) *court {
 	for i := range f.Servers {
 		c.servers[baseURL(f.Servers[i].URL)] = &f.Servers[i]
 	}
-	for _, conf := range f.Configs {
-		for _, s := range conf.Sections {
-			c.add(s)
+	for i := range f.Configs {
+		for _, s := range f.Configs[i].Sections {
+			c.add(&f.Configs[i], s)
 		}
 	}
 	return c
 }
 
-func (c *court) add(facts Section) {
-	s := &section{Section: facts.cleaned(), lex: facts.Token.Lexical(), token: facts.Token, now: c.Now, verdict: rekey.Unknown}
+func (c *court) add(config *Config, facts Section) {
+	s := &section{Section: facts.cleaned(), config: config, lex: facts.Token.Lexical(), token: facts.Token, now: c.Now, verdict: rekey.Unknown}
 	s.reference = s.lex.Kind == rekey.TokenReference || len(rekey.References(s.URL)) > 0
 	address := s.URL
 	if s.reference && s.Expanded != nil {

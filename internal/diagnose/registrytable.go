@@ -1,11 +1,18 @@
 package diagnose
 
-import "rekey"
+import (
+	"slices"
+
+	"rekey"
+)
 
 const needsReader = "`read_api` (or `manage_runner` from GitLab 17.1) as Maintainer of the runner's group or project; any user for an instance runner"
 
 // registry is the one list of findings. Slugs are a contract and never reused.
-var registry = []Entry{
+var registry = slices.Concat(tokenEntries, hostEntries)
+
+// tokenEntries are the causes that the token, its record or its GitLab show.
+var tokenEntries = []Entry{
 	{
 		Cause:     rekey.RegistrationTokenInConfig,
 		Meaning:   "A registration token stands where the runner's authentication token belongs.",

@@ -19,6 +19,8 @@ func (c *court) judgeValid(s *section) {
 	s.judgeScope(c.Expect)
 	s.judgeIdle()
 	s.judgeVersions()
+	s.judgeRotation()
+	s.judgeSharers()
 	if s.record() == nil {
 		s.tellValidRight()
 	}

@@ -119,6 +119,8 @@ var leftBecause = map[rekey.Cause]string{
 	rekey.EnvironmentReference: "the value comes from the environment of gitlab-runner: its source must be updated, not this file",
 	rekey.OnlineButIdle:        "the token is fine; the record's own attributes keep jobs away",
 	rekey.VersionSkew:          "the token is fine; gitlab-runner and GitLab are too far apart",
+	rekey.RotationNotScheduled: "the token is good until it expires; no good token is reset",
+	rekey.SharedToken:          "the token is good; which host is to get a record of its own is for people to say",
 }
 
 // reissue is for tokens that GitLab refuses: a record that exists is reset by id,

@@ -1,0 +1,42 @@
+package diagnose
+
+import "time"
+
+// File is what can be seen of a config beside its text. Zero values are unknown.
+type File struct {
+	Generated string // the tool that writes the file, "" when none is known
+	// ReadOnly says why the service that uses the file cannot save into it, "" when
+	// nothing is known to hinder it. It is about mounts: a right that the asking
+	// user lacks says nothing of the service.
+	ReadOnly  string
+	Standard  string    // which gitlab-runner reads a config in this place by itself, "" for none
+	ModTime   time.Time // of the content, as written
+	ChangedAt time.Time // of the inode: also when an older file was put in its place
+}
+
+// Process is a runner of this machine that runs for good. It names no argument:
+// those may hold a token.
+type Process struct {
+	Name      string    // "gitlab-runner run (pid 7)"
+	Config    string    // in force, in the process's own file system; "" when unknown
+	From      string    // "--config", "CONFIG_FILE" or "default"
+	Started   time.Time // zero: unknown
+	Problem   string    // what could not be read of it, for people
+	Simulated bool      // one of the lab's
+	Uses      []string  // the paths, as given, of the configs that it uses
+}
+
+// LogLine is one kind of line of a log, its repeats folded. Its texts hold no
+// token.
+type LogLine struct {
+	Log    string // the file as given, or the command that read the journal
+	Number int    // of the line, the last of its kind
+	ID     string // of the catalogue of lines, internal/explain
+	Text   string
+	Count  int
+	At     time.Time // the last of its kind, zero: the log does not say
+	Runner string    // gitlab-runner's short token, "" when the line names none
+	URL    string    // "" when the line names none
+	// Joined are the ids of the lines that this one explains.
+	Joined []string
+}

@@ -1,0 +1,25 @@
+package host
+
+import (
+	"io/fs"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountedReadOnly reports whether the mount through which path is seen is
+// read-only. It is false where that cannot be told.
+func mountedReadOnly(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
+
+// changedAt is when the inode last changed, which no tool can set back.
+func changedAt(info fs.FileInfo) time.Time {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(st.Ctim.Unix())
+}

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package host
+
+import (
+	"io/fs"
+	"time"
+)
+
+func mountedReadOnly(string) bool { return false }
+
+func changedAt(fs.FileInfo) time.Time { return time.Time{} }
