@@ -60,7 +60,7 @@ func (a *App) withRunningLab(ctx context.Context, dir string, do func(*labClient
 
 func newLabClient(base, token string) *labClient {
 	return &labClient{base: base, token: token, http: &http.Client{
-		Transport:     &http.Transport{}, // no proxy: the token is for this machine's lab
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 8}, // no proxy: the token is for this machine's lab
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -102,13 +102,17 @@ func labInfo(dir string) (lab.Info, bool, error) {
 	return info, true, nil
 }
 
-// order sends one order and decodes its answer.
+// order sends one order to the management API and decodes its answer.
 func (c *labClient) order(ctx context.Context, method, path string, in, out any) error {
+	return c.call(ctx, method, "/-/rekey-lab"+path, http.StatusOK, in, out)
+}
+
+func (c *labClient) call(ctx context.Context, method, path string, want int, in, out any) error {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return rekey.Errorf(rekey.KindInternal, "encode an order: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+"/-/rekey-lab"+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return rekey.Errorf(rekey.KindInvalid, "the address in lab.json cannot be used: %w", err)
 	}
@@ -123,7 +127,7 @@ func (c *labClient) order(ctx context.Context, method, path string, in, out any)
 	if err != nil {
 		return rekey.Errorf(rekey.KindUnavailable, "the lab's answer broke off: %w", err)
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode != want {
 		return labRefusal(response.StatusCode, raw)
 	}
 	if err := json.Unmarshal(raw, out); err != nil {

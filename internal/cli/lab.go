@@ -52,16 +52,23 @@ the lab only.
 --count simulates a fleet in one process: so many gitlab-runner processes on the one
 config, as autoscaled machines from one image. Each is a manager of its own of every
 section's token, with its own system id, concurrent and health, and their polls are
-spread over check_interval. For many records rather than many managers, give the
-config as many sections.`,
-		Example: "  rekey lab runner --config ./config.toml\n  rekey lab runner --config ./config.toml --count 1000",
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.app.SimulatedRunner(cmd.Context(), in, c.Err) },
+spread over check_interval. (From 18.5 on GitLab answers 429 to more than 2000 polls a
+minute of one token: raise runner_jobs_request_api_limit, or use --records.)
+
+--records makes so many instance runners on the running lab of --data first, and
+writes a new config with a section for each: what a load test wants.`,
+		Example: `  rekey lab runner --config ./config.toml
+  rekey lab runner --config ./config.toml --count 1000
+  rekey lab runner --config ./fleet.toml --records 1000 --data /tmp/lab`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.app.SimulatedRunner(cmd.Context(), in, c.Err) },
 	}
 	s := cmd.Flags()
 	s.StringVarP(&in.Config, "config", "c", "config.toml", "config.toml to run")
 	s.StringVar(&in.Version, "runner-version", "", "gitlab-runner version to report and to behave as (default 17.11.0)")
 	s.IntVar(&in.Count, "count", 1, "how many processes to simulate, each with a system id of its own")
+	s.IntVar(&in.Records, "records", 0, "make so many runners on the lab of --data first, and write them to --config")
+	s.StringVar(&in.LabDir, "data", "rekey-lab", "directory of the lab that --records makes runners on")
 	s.StringVar(&in.BuildsDir, "builds-dir", "", "where jobs work (default: builds beside the config)")
 	return cmd
 }
