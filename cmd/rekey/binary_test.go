@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -13,14 +14,16 @@ import (
 	"time"
 )
 
-// binary is the real rekey, built once for all tests of this package.
-var binary string
+// binary is the real rekey, built once for all tests of this package. mortal is
+// the one that is run a thousand times and killed: as people build it, without
+// the race detector, which makes a run many times dearer.
+var binary, mortal string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "rekey-binary-")
 	if err == nil {
-		binary = filepath.Join(dir, "rekey")
-		err = build(binary)
+		binary, mortal = filepath.Join(dir, "rekey"), filepath.Join(dir, "rekey-mortal")
+		err = errors.Join(build(binary, raced), build(mortal, false))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,14 +41,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build uses the flags of the tests themselves, so that packages are compiled
-// once for both.
-func build(to string) error {
-	args := []string{"build", "-buildvcs=false", "-o", to}
-	if raced {
-		args = append(args, "-race")
+// build uses the flags of `make test` or of `make build`, so that packages are
+// compiled once for both.
+func build(to string, race bool) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", to, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if race {
+		cmd = exec.Command("go", "build", "-race", "-buildvcs=false", "-o", to, ".")
 	}
-	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -74,11 +78,16 @@ func (e ended) killed() bool { return e.signal == syscall.SIGKILL }
 // invoke runs the binary with nothing of this process's environment but PATH.
 func invoke(t testing.TB, env []string, stdin string, args ...string) ended {
 	t.Helper()
+	return execute(t, binary, env, stdin, args...)
+}
+
+func execute(t testing.TB, binary string, env []string, stdin string, args ...string) ended {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var out, conversation bytes.Buffer
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, env...) // else every raced run ends with a second of sleep
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader([]byte(stdin)), &out, &conversation
 	err := cmd.Run()
 	if cmd.ProcessState == nil || ctx.Err() != nil {

@@ -23,6 +23,7 @@ type world struct {
 	web   int64 // acme/web
 	api   int64 // acme/api
 
+	binary             string // that is run
 	dir, config, state string // of the attempt
 }
 
@@ -98,7 +99,7 @@ func (f *front) repeated() []string {
 // newWorld starts a lab of a version.
 func newWorld(t testing.TB, version string) *world {
 	t.Helper()
-	w := &world{t: t, front: &front{resets: map[string]int{}}}
+	w := &world{t: t, binary: mortal, front: &front{resets: map[string]int{}}}
 	w.lab = labtest.Start(t, labtest.Options{Version: version, Fault: w.front.middleware})
 	group := w.lab.Group("acme", 0)
 	w.web, _ = w.lab.Project("web", group)
@@ -194,7 +195,7 @@ func (w *world) run(bare bool, at int, log string, args ...string) ended {
 	if !bare {
 		env = append(env, "GITLAB_HOST="+w.lab.URL, "GITLAB_TOKEN="+w.lab.Admin)
 	}
-	return invoke(w.t, env, "", args...)
+	return execute(w.t, w.binary, env, "", args...)
 }
 
 // reset gives a record another token, as somebody else would.

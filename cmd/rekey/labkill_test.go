@@ -62,7 +62,6 @@ type labAnswer struct {
 	body   string
 }
 
-// call sends body, JSON or text, to a path below /api/v4 or, with a slash, to any.
 func (l *servedLab) call(method, path, token string, header map[string]string, body any) labAnswer {
 	payload, isText := body.(string)
 	if !isText && body != nil {
@@ -70,10 +69,7 @@ func (l *servedLab) call(method, path, token string, header map[string]string, b
 		must(l.t, err)
 		payload = string(raw)
 	}
-	if !strings.HasPrefix(path, "/") {
-		path = "/api/v4/" + path
-	}
-	req, err := http.NewRequestWithContext(l.t.Context(), method, l.url+path, strings.NewReader(payload))
+	req, err := http.NewRequestWithContext(l.t.Context(), method, l.url+"/api/v4/"+path, strings.NewReader(payload))
 	must(l.t, err)
 	req.Header.Set("Content-Type", "application/json")
 	if token != "" {

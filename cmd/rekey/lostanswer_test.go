@@ -69,6 +69,7 @@ func TestLostAnswers(t *testing.T) {
 		t.Run(c.scenario.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, c.scenario.version)
+			w.binary = binary // nobody is killed here
 			for name, how := range lostAnswers {
 				s := c.scenario
 				s.lose = func() *loss { return &loss{path: c.path, how: how} }
