@@ -92,6 +92,10 @@ func TestRegistrationSwitches(t *testing.T) {
 		t.Errorf("reset while off: got %d %s, want 403 %s", a.Status, a.Body, forbidden)
 	}
 	l.Setting(labtest.M{"valid_runner_registrars": []string{"project", "group"}, "allow_runner_registration_token": true})
+	register("project taken from the registrars meanwhile", projectToken, 403, refusedToken)
+	projectToken = token(fmt.Sprintf("projects/%d", project))
+	l.Setting(labtest.M{"allow_runner_registration_token": false})
+	l.Setting(labtest.M{"allow_runner_registration_token": true})
 	if token(fmt.Sprintf("projects/%d", project)) != projectToken {
 		t.Error("the project's registration token changed while it was switched off")
 	}

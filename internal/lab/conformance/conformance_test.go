@@ -21,13 +21,7 @@ var allCases = slices.Concat(conventionCases, scopeCases, envelopeCases, pageCas
 	createCases, runnerListCases, runnerCases, assignmentCases, settingCases, supportCases, tokenCases, timelineCases, lifecycleCases)
 
 // pending are rows whose case fails, with the reason; the case says when that is over.
-var pending = map[string]string{
-	"3.4-environment-key":   "GET /jobs/:id/runtime_environment_key is missing",
-	"9-project-moved":       "PUT /projects/:id/transfer is missing",
-	"5.1-registrar-rotates": "changed registrars leave registration tokens alone",
-	"6.3-jobs-rate":         "GET /projects/:id/jobs is not limited",
-	"9-stale-managers":      "stale managers stay",
-}
+var pending = map[string]string{}
 
 // unserved are rows for which the lab has no occasion.
 var unserved = map[string]string{

@@ -105,6 +105,9 @@ var lifecycleCases = []testCase{
 	prove("9-stale-runners-stay", func(w *world) {
 		shared, own := w.Runner("instance", 0, nil), w.Runner("project", w.project(0), nil)
 		w.clock.advance(200 * 24 * time.Hour)
+		if _, err := w.Upkeep(w.Context()); err != nil {
+			w.Fatal(err)
+		}
 		w.is("status", []any{w.runner(shared.ID)["status"], w.runner(own.ID)["status"]}, []any{"stale", "stale"})
 		w.want(w.verify(own.Token), 200, "")
 	}).byItself(),
@@ -115,6 +118,9 @@ var lifecycleCases = []testCase{
 		w.want(w.poll(r.Token, M{"system_id": "s_other"}), 204, "")
 		w.clock.advance(2 * 24 * time.Hour)
 		w.want(w.poll(r.Token, M{"system_id": "s_other"}), 204, "")
+		if _, err := w.Upkeep(w.Context()); err != nil { // the periodic job
+			w.Fatal(err)
+		}
 		found := w.managers(r.ID)
 		w.true("only the live one is left", len(found) == 1 && found[0]["system_id"] == "s_other")
 	}).byItself(),
