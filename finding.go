@@ -27,6 +27,8 @@ const (
 	UnexpectedAnswer           Cause = "unexpected-answer"
 	RotationNotScheduled       Cause = "rotation-not-scheduled"
 	SharedToken                Cause = "shared-token"
+	OtherConfigInForce         Cause = "other-config-in-force"
+	ReloadMissed               Cause = "reload-missed"
 )
 
 // Severity orders findings: info, warning, error.

@@ -4,6 +4,7 @@ import "time"
 
 // File is what can be seen of a config beside its text. Zero values are unknown.
 type File struct {
+	Path      string // absolute
 	Generated string // the tool that writes the file, "" when none is known
 	// ReadOnly says why the service that uses the file cannot save into it, "" when
 	// nothing is known to hinder it. It is about mounts: a right that the asking

@@ -135,6 +135,7 @@ func (c *court) judge(s *section) {
 		c.judgeAnswer(s)
 	}
 	c.judgeSharing(s)
+	c.judgeInForce(s)
 	if s.verdict == rekey.Valid {
 		c.judgeValid(s)
 	}

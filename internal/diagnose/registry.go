@@ -68,7 +68,6 @@ func Planned() []rekey.Cause { return slices.Clone(planned) }
 var planned = []rekey.Cause{
 	"runner-token-in-legacy-field", "reserved-arguments", "rotation-not-saved",
 	"unhealthy-window", "cloned-system-id", "server-restored", "not-propagated",
-	"other-config-in-force", "reload-missed",
 }
 
 // rank is the cause's place in the registry, len(registry) when it has none.

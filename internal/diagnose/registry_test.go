@@ -13,7 +13,7 @@ var judged = []rekey.Cause{
 	rekey.TokenExpired, rekey.EnvironmentReference, rekey.MalformedToken, rekey.WrongInstance, rekey.WrongScope,
 	rekey.OnlineButIdle, rekey.DuplicateToken, rekey.VersionSkew, rekey.RateLimited, rekey.Unreachable,
 	rekey.ServerReadOnly, rekey.RunnerOrphaned, rekey.UnexpectedAnswer,
-	rekey.RotationNotScheduled, rekey.SharedToken,
+	rekey.RotationNotScheduled, rekey.SharedToken, rekey.OtherConfigInForce, rekey.ReloadMissed,
 }
 
 func TestRegistryIsComplete(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // Fact is what can be seen of a config file beside its text; what cannot be seen
 // is left out. Looking changes nothing.
 type Fact struct {
+	Path      string  // absolute
 	Generated string  // as File.Generated
 	ReadOnly  string  // which mount keeps gitlab-runner from saving, for people
 	Standard  Context // of the standard place it lies in, "" for none
@@ -25,6 +26,7 @@ func (h Host) FactOf(path string, processes []Process) Fact {
 	if err != nil {
 		return f
 	}
+	f.Path = h.absolute(path)
 	f.ModTime, f.ChangedAt = info.ModTime(), changedAt(info)
 	if file, err := h.Read(path); err == nil {
 		f.Generated = h.generated(file)
