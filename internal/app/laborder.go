@@ -15,6 +15,7 @@ type (
 	LabMode     = lab.Maintenance
 	LabSnapshot = lab.Snapshot
 	LabClock    = lab.ClockState
+	LabAdvanced = lab.Advanced
 	LabFault    = lab.Fault
 )
 
@@ -79,8 +80,8 @@ func (a *App) LabClock(ctx context.Context, dir string) (LabClock, error) {
 }
 
 // LabClockAdvance moves the lab's clock ahead by a time such as 5d.
-func (a *App) LabClockAdvance(ctx context.Context, dir, by string) (LabClock, error) {
-	return told[LabClock](ctx, a, dir, http.MethodPost, "/clock/advance", lab.AdvanceOrder{By: by})
+func (a *App) LabClockAdvance(ctx context.Context, dir, by string) (LabAdvanced, error) {
+	return told[LabAdvanced](ctx, a, dir, http.MethodPost, "/clock/advance", lab.AdvanceOrder{By: by})
 }
 
 // LabClockReset goes back to the machine's clock.

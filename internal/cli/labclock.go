@@ -26,9 +26,14 @@ kept over restarts and restores; simulated and real runners go on by their own c
 		Example: "  rekey lab clock advance 5d --data /tmp/lab\n  rekey lab clock advance 1d12h",
 		Args:    oneWord("the time to advance by, such as 5d, 2w or 36h"),
 	}
-	return labOrder(c, cmd, func(ctx context.Context, dir string, args []string) (app.LabClock, error) {
+	return labOrder(c, cmd, func(ctx context.Context, dir string, args []string) (app.LabAdvanced, error) {
 		return c.app.LabClockAdvance(ctx, dir, args[0])
-	}, showClock)
+	}, func(p *paper, s app.LabAdvanced) {
+		showClock(p, s.ClockState)
+		if s.Removed.Managers+s.Removed.Runners > 0 {
+			p.line("GitLab's cleanups removed %s and %s.", plural(int(s.Removed.Managers), "stale manager", "stale managers"), plural(int(s.Removed.Runners), "stale group runner", "stale group runners"))
+		}
+	})
 }
 
 func (c *command) labClockShow() *cobra.Command {

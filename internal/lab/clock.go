@@ -41,32 +41,43 @@ func (r *Rehearsal) Clock() ClockState {
 // maxAhead keeps the clock where dates have four digits.
 const maxAhead = 50 * 365 * 24 * time.Hour
 
-// sweeper is a server with GitLab's periodic cleanups.
-type sweeper interface {
-	Sweep(ctx context.Context) error
+// Advanced is what moving the clock did.
+type Advanced struct {
+	ClockState
+	Removed Upkept `json:"removed"`
 }
 
 // AdvanceClock moves the lab's clock ahead, and runs the cleanups that would have
 // come meanwhile. It is kept over restarts and restores.
-func (r *Rehearsal) AdvanceClock(ctx context.Context, by time.Duration) (ClockState, error) {
+func (r *Rehearsal) AdvanceClock(ctx context.Context, by time.Duration) (Advanced, error) {
 	r.change.Lock()
 	defer r.change.Unlock()
 	next := r.clock.offset() + by
 	if by <= 0 || next > maxAhead || next < by {
-		return ClockState{}, rekey.Errorf(rekey.KindInvalid, "the clock cannot be advanced by %s", by).
+		return Advanced{}, rekey.Errorf(rekey.KindInvalid, "the clock cannot be advanced by %s", by).
 			WithHint("give a time above zero, 50 years ahead at most; `rekey lab clock reset` goes back to the machine's time")
 	}
 	if err := r.setClock(next); err != nil {
-		return ClockState{}, err
+		return Advanced{}, err
 	}
 	s, err := r.server()
 	if err != nil {
-		return ClockState{}, err
+		return Advanced{}, err
 	}
-	if clean, ok := any(s).(sweeper); ok {
-		err = clean.Sweep(ctx)
+	removed, err := upkeepDone(ctx, s)
+	return Advanced{r.Clock(), removed}, err
+}
+
+// upkeepDone repeats the periodic work, of which one run does only so much, until
+// there is nothing left for it.
+func upkeepDone(ctx context.Context, s *Server) (sum Upkept, err error) {
+	for {
+		one, err := s.Upkeep(ctx)
+		sum.Managers, sum.Runners = sum.Managers+one.Managers, sum.Runners+one.Runners
+		if err != nil || one == (Upkept{}) {
+			return sum, err
+		}
 	}
-	return r.Clock(), err
 }
 
 // ResetClock goes back to the machine's clock. What was written meanwhile lies in

@@ -39,10 +39,12 @@ func TestClockAdvance(t *testing.T) {
 			t.Errorf("%s: got %s, contact %s, date %s after the start; want %s, %s, %s", what, s, c.Sub(start), d.Sub(start), status, contacted, date)
 		}
 	}
+	removed := int64(0)
 	advance := func(by, offset string) {
 		t.Helper()
-		var now lab.ClockState
+		var now lab.Advanced
 		r.must(200, "POST", "/-/rekey-lab/clock/advance", m{"by": by}, &now)
+		removed += now.Removed.Managers
 		if now.Offset != offset {
 			t.Errorf("advance by %s: got offset %s, want %s", by, now.Offset, offset)
 		}
@@ -61,6 +63,9 @@ func TestClockAdvance(t *testing.T) {
 	want("after a restart", "online", 123*time.Hour, 123*time.Hour)
 	advance("1w", "291h0m0s")
 	want("after a week", "stale", 123*time.Hour, 291*time.Hour)
+	if removed != 2 {
+		t.Errorf("stale managers removed: got %d, want 2: the one of each runner", removed)
+	}
 	var now lab.ClockState
 	r.must(200, "DELETE", "/-/rekey-lab/clock", nil, &now)
 	if now.Offset != "0s" || !now.Now.Equal(start) {
