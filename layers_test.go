@@ -87,6 +87,14 @@ var confined = []struct {
 	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/lab", "internal/lab/simrunner", labtest}},
 }
 
+// confinedTests are modules that only the tests of some packages may import.
+var confinedTests = []struct {
+	path  string
+	where []string
+}{
+	{"github.com/chromedp", []string{"internal/lab"}}, // the page in a real browser
+}
+
 // testModules may be imported by any test and by nothing else.
 var testModules = []string{"github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "go.uber.org/goleak"}
 
@@ -178,6 +186,14 @@ func misplaced(file sourceFile, path string) string {
 			return "it is confined to " + strings.Join(row.where, ", ")
 		}
 	}
+	for _, row := range confinedTests {
+		if within(path, row.path) {
+			if file.test() && slices.Contains(row.where, file.dir) {
+				return ""
+			}
+			return "it is for the tests of " + strings.Join(row.where, ", ")
+		}
+	}
 	isTestModule := slices.ContainsFunc(testModules, func(m string) bool { return within(path, m) })
 	switch {
 	case isTestModule && !file.test() && file.dir != labtest:
@@ -211,6 +227,8 @@ func TestTheRuleCatchesViolations(t *testing.T) {
 		{"internal/lab/x.go", "gitlab.com/gitlab-org/api/client-go/v2"},
 		{"internal/lab/x.go", "github.com/google/go-cmp/cmp"},
 		{"internal/lab/x_test.go", "example.com/unknown"},
+		{"internal/lab/x.go", "github.com/chromedp/chromedp"},
+		{"internal/cli/x_test.go", "github.com/chromedp/chromedp"},
 		{"./x.go", "os"},
 	} {
 		if misplaced(file(c.path), c.imported) == "" {

@@ -22,6 +22,7 @@ func (s *Server) Handler() http.Handler {
 	if s.fault != nil {
 		api = s.fault(api)
 	}
+	page := s.pageHandler(api)
 	return s.identified(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.EscapedPath()
 		switch {
@@ -32,7 +33,7 @@ func (s *Server) Handler() http.Handler {
 		case strings.HasPrefix(path, "/api/"):
 			unknownRoute(w)
 		default:
-			s.servePage(w, r)
+			page.ServeHTTP(w, r)
 		}
 	}))
 }

@@ -62,6 +62,7 @@ type Server struct {
 	longPolling    atomic.Int64 // nanoseconds
 
 	watched sync.Map // job id to the time somebody looked at its log
+	once    onceTokens
 
 	jobCalls, userCalls, addressCalls counter
 
