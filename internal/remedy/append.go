@@ -23,7 +23,7 @@ func (e *Engine) install(op *operation) (string, error) {
 	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, []byte{}); err != nil {
 		return "", err
 	}
-	op.image, op.delivered = nil, d
+	op.delivered = d
 	if err := e.Host.Create(op.target.Config, next); err != nil {
 		return "", err
 	}

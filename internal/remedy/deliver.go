@@ -83,7 +83,7 @@ func (e *Engine) deliverOnce(op *operation) (string, error) {
 	if op.delivered != nil && digest(data) == op.delivered.After {
 		return "the config already holds the new token", nil
 	}
-	next, old, err := e.edited(op, data)
+	next, image, old, err := e.edited(op, data)
 	if err != nil {
 		return "", err
 	}
@@ -91,14 +91,10 @@ func (e *Engine) deliverOnce(op *operation) (string, error) {
 		return "the config already holds the new token", nil
 	}
 	d := &delivery{Path: op.target.Config, Before: digest(data), After: digest(next), RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), OldToken: old}
-	image := data
-	if _, err := configtoml.Parse(data); err != nil { // torn by us: the image from before is still the one to put back
-		image = op.image
-	}
-	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, image); err != nil {
+	if err := e.sealImage(op, d, image); err != nil {
 		return "", err
 	}
-	op.image, op.delivered = image, d
+	op.delivered = d
 	if d.How, err = e.Host.Replace(op.target.Config, data, next); err != nil {
 		if err = e.arrived(d, err); err != nil {
 			return "", err
@@ -126,27 +122,34 @@ func (e *Engine) arrived(d *delivery, failed error) error {
 }
 
 // edited returns the config's next bytes, nil when the section already has them,
-// and the fingerprint of the token that goes.
-func (e *Engine) edited(op *operation, data []byte) ([]byte, rekey.Fingerprint, error) {
-	doc, err := configtoml.Parse(data)
-	if err != nil && op.image != nil { // an in-place write was cut short: begin from the image
-		doc, err = configtoml.Parse(op.image)
+// the image to put back, and the fingerprint of the token that goes. Where an
+// in-place write of ours was cut short, it begins from the image of before.
+func (e *Engine) edited(op *operation, data []byte) (next, image []byte, old rekey.Fingerprint, err error) {
+	image = data
+	doc, err := e.parse(op, data)
+	if err != nil && op.delivered != nil {
+		if image, err = e.image(op); err == nil {
+			doc, err = configtoml.Parse(image)
+		}
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	if op.target.Remedy == rekey.RemedyAppend {
-		return e.appended(op, doc)
+		next, old, err = e.appended(op, doc)
+		return next, image, old, err
 	}
 	i, present, err := locate(doc, op)
 	if err != nil || present {
-		return nil, "", err
+		return nil, nil, "", err
 	}
-	next, err := doc.Edit(i, op.change())
+	edited, err := doc.Edit(i, op.change())
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
-	return next.Bytes(), doc.Sections()[i].Token.Fingerprint(), nil
+	next = edited.Bytes()
+	e.documents.keep(op.target.Config, next, edited)
+	return next, image, doc.Sections()[i].Token.Fingerprint(), nil
 }
 
 // change is the one edit of invariant 5: id, token and both dates together.
@@ -179,8 +182,8 @@ func locate(doc *configtoml.Document, op *operation) (index int, present bool, e
 	sections := doc.Sections()
 	found := -1
 	for i, s := range sections {
-		same := s.Token.Fingerprint() == op.target.Before && s.Name == op.target.Name
-		if same && s.URL == op.target.URL && (found < 0 || i == op.target.Index) {
+		same := s.Name == op.target.Name && s.URL == op.target.URL && s.Token.Fingerprint() == op.target.Before
+		if same && (found < 0 || i == op.target.Index) {
 			found = i
 		}
 	}
@@ -225,7 +228,7 @@ func (e *Engine) section(op *operation) (configtoml.Section, error) {
 	if err != nil {
 		return configtoml.Section{}, err
 	}
-	doc, err := configtoml.Parse(data)
+	doc, err := e.parse(op, data)
 	if err != nil {
 		return configtoml.Section{}, err
 	}
@@ -236,12 +239,16 @@ func (e *Engine) section(op *operation) (configtoml.Section, error) {
 	return doc.Sections()[i], nil
 }
 
-// reload makes the running gitlab-runner load the config.
+// reload makes the running gitlab-runner load the config, once for all edits.
 func (e *Engine) reload(ctx context.Context, op *operation) (any, string, error) {
+	if how, done := e.reloaded[op.target.Config]; done {
+		return how, "", nil
+	}
 	how, err := e.Host.Reload(ctx, op.target.Config)
 	if err != nil {
 		return nil, "", err
 	}
+	e.reloaded[op.target.Config] = how
 	return how, how, nil
 }
 

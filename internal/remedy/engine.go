@@ -48,6 +48,10 @@ type Engine struct {
 	Options Options
 	// Report is called for each event, from several goroutines; nil is silence.
 	Report func(Event)
+
+	documents documents
+	images    images
+	reloaded  map[string]string // configs that were reloaded after the last edit of this run, and how
 }
 
 // errStop ends an operation for now without an error of the engine's: the
@@ -166,6 +170,7 @@ func (e *Engine) begin(id rekey.Operation, target rekey.Target) (*operation, err
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = j.Close() }() // a thousand targets are more than the files a process may have open
 	op := &operation{id: id, target: target, journal: j}
 	target.Config = absolute(target.Config)
 	return op, j.Write(rekey.StepBegin, rekey.PhaseNote, target, nil)
@@ -182,6 +187,13 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 	for i, op := range ops {
 		errs[i] = e.change(ctx, op)
 	}
+	e.reloaded = map[string]string{}
+	for i, op := range ops {
+		if _, reloaded := e.reloaded[op.target.Config]; errs[i] == nil && !reloaded {
+			errs[i] = e.steps(ctx, op, beforeProof)
+		}
+	}
+	awaited := e.Clock.Now().Add(orDefault(e.Options.ProofWait, 30*time.Second))
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, 16)
 	for i, op := range ops {
@@ -191,7 +203,9 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 		wait.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			errs[i] = e.steps(ctx, op, fromProof)
+			defer func() { _ = op.journal.Close() }()
+			op.awaited = awaited
+			errs[i] = e.steps(ctx, op, afterDelivery)
 			if isFinal(errs[i]) && (op.tagged != nil || op.created()) { // nobody resumes this: no record keeps the marker
 				errs[i] = errors.Join(errs[i], e.step(ctx, op, rekey.StepSettle))
 			}
@@ -201,15 +215,16 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 	results := make([]rekey.Result, len(ops))
 	for i, op := range ops {
 		results[i] = e.result(op, errs[i])
+		_ = op.journal.Close()
 	}
 	return results
 }
 
-// change runs the steps before the proof. The config is locked from before a
+// change runs the steps before the reload. The config is locked from before a
 // token is asked for until it is delivered: of two runs with state directories
 // of their own, the second would reset what the first has just received.
 func (e *Engine) change(ctx context.Context, op *operation) error {
-	if _, ok := op.next(beforeProof); !ok {
+	if _, ok := op.next(beforeReload); !ok {
 		return nil
 	}
 	if op.target.Remedy != rekey.RemedyAssign {
@@ -219,8 +234,15 @@ func (e *Engine) change(ctx context.Context, op *operation) error {
 		}
 		defer unlock()
 	}
-	return e.steps(ctx, op, beforeProof)
+	defer func() { _ = op.journal.Close() }()
+	return e.steps(ctx, op, beforeReload)
 }
+
+func beforeReload(s rekey.StepKind) bool { return beforeProof(s) && s != rekey.StepReload }
+
+// afterDelivery are the steps that several operations do side by side; their
+// configs are reloaded by then.
+func afterDelivery(s rekey.StepKind) bool { return fromProof(s) || s == rekey.StepReload }
 
 func beforeProof(s rekey.StepKind) bool { return !fromProof(s) }
 

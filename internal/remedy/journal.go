@@ -13,19 +13,19 @@ import (
 )
 
 // Journal is the record of one operation: append-only, fsynced line by line,
-// secrets sealed. One process writes it at a time (Store.Lock).
+// secrets sealed. One process writes it at a time (Store.Lock), and one goroutine.
 type Journal struct {
 	id      rekey.Operation
 	store   *Store
-	log     *durable.Log
+	log     *durable.Log // nil until something is written
 	records []rekey.Record
 }
 
-// Open opens an operation's journal, making an empty one for a new operation. A
-// line torn by a crash at the end is dropped: its act had not been acknowledged.
+// Open reads an operation's journal; that of a new operation is empty and made
+// with its first record. A line torn by a crash at the end is dropped: its act had
+// not been acknowledged.
 func (s *Store) Open(id rekey.Operation) (*Journal, error) {
-	path := s.path(id)
-	lines, err := durable.ReadLog(path)
+	lines, err := durable.ReadLog(s.path(id))
 	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
 		return nil, err
 	}
@@ -37,16 +37,22 @@ func (s *Store) Open(id rekey.Operation) (*Journal, error) {
 		}
 		j.records = append(j.records, r)
 	}
-	j.log, err = durable.OpenLog(path)
-	return j, err
+	return j, nil
 }
 
 func (s *Store) path(id rekey.Operation) string {
 	return filepath.Join(s.operations(), string(id)+journalSuffix)
 }
 
-// Close releases the file.
-func (j *Journal) Close() error { return j.log.Close() }
+// Close releases the file; a later Write opens it again.
+func (j *Journal) Close() error {
+	if j.log == nil {
+		return nil
+	}
+	err := j.log.Close()
+	j.log = nil
+	return err
+}
 
 // Records returns what was written so far; the caller does not change it.
 func (j *Journal) Records() []rekey.Record { return j.records }
@@ -78,7 +84,13 @@ func (j *Journal) append(r rekey.Record, data any, secret []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := j.log.Append(line); err != nil {
+	if j.log == nil {
+		j.log, err = durable.OpenLog(j.store.path(j.id))
+	}
+	if err == nil {
+		err = j.log.Append(line)
+	}
+	if err != nil {
 		return rekey.Errorf(rekey.KindUnavailable, "the journal cannot be written: %w", err).
 			WithHint("make room in %s, then run `rekey fix` again: it resumes", j.store.dir)
 	}

@@ -16,7 +16,6 @@ type operation struct {
 	journal *Journal
 
 	issued    rekey.Issued // the new token, once received and read
-	image     []byte       // config.toml before the edit
 	delivered *delivery
 	tagged    *tagging // the canary's tag was put on an existing record
 	replaced  bool     // the reset's answer was lost: a new record replaces the old
@@ -25,7 +24,8 @@ type operation struct {
 	proof     rekey.Proof
 	settled   settled
 	ended     bool
-	restored  bool // an undo has put the config back: nothing goes forward any more
+	awaited   time.Time // until when its manager is waited for
+	restored  bool      // an undo has put the config back: nothing goes forward any more
 }
 
 // delivery is what the deliver step says in the journal. The digests are keyed
@@ -33,6 +33,7 @@ type operation struct {
 type delivery struct {
 	Path      string            `json:"path"`
 	Before    string            `json:"before"`
+	Image     *image            `json:"image,omitempty"` // nil: what is sealed is the whole image
 	After     string            `json:"after"`
 	How       string            `json:"how,omitempty"`
 	RunnerID  rekey.RunnerID    `json:"runner_id,omitempty"`
@@ -142,11 +143,7 @@ func replayIssued(op *operation, r rekey.Record) error {
 }
 
 func replayDelivery(op *operation, r rekey.Record) error {
-	image, err := op.journal.unseal(r)
-	if err != nil {
-		return err
-	}
-	op.image, op.delivered = image, &delivery{}
+	op.delivered = &delivery{}
 	if err := json.Unmarshal(r.Data, op.delivered); err != nil {
 		return err
 	}

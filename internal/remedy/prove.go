@@ -22,7 +22,6 @@ func orDefault(d, standard time.Duration) time.Duration {
 // manager's contact, the token's verification. It writes no verdict it has not
 // seen: the level of the Proof says how far it came, and Missing why no further.
 func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) {
-	delivered := e.Clock.Now()
 	proof := rekey.Proof{Level: rekey.ProofNone}
 	gl, _ := e.client(op)
 	if gl != nil {
@@ -33,7 +32,7 @@ func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) 
 	}
 	err := e.verify(ctx, op, &proof)
 	if err == nil {
-		err = e.lookAgain(ctx, op, delivered)
+		err = e.lookAgain(ctx, op)
 	}
 	if ctx.Err() != nil && !isFinal(err) { // what was not waited for is not missing
 		return nil, "", stop("run `rekey fix` to resume", "interrupted during the proof")
@@ -61,14 +60,14 @@ func raise(p *rekey.Proof, level rekey.ProofLevel, at time.Time, where, format s
 	p.Evidence = append(p.Evidence, rekey.Evidence{Seen: fmt.Sprintf(format, args...), Where: where, At: at.UTC()})
 }
 
-// awaitManager waits for this host's manager to be seen on the record. Nothing
+// awaitManager waits for this host's manager to be seen on the record, all
+// targets of a run side by side: their configs were reloaded at one time. Nothing
 // here has called verify yet, which would itself make the manager appear.
 func (e *Engine) awaitManager(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) {
 	if p.Level == rekey.ProofJob {
 		return
 	}
 	own := e.Host.SystemID(op.target.Config)
-	deadline := e.Clock.Now().Add(orDefault(e.Options.ProofWait, 30*time.Second))
 	for {
 		m, known, err := e.manager(ctx, gl, op.runnerID(), own)
 		switch {
@@ -78,7 +77,7 @@ func (e *Engine) awaitManager(ctx context.Context, op *operation, gl GitLab, p *
 			raise(p, rekey.ProofOnline, m.ContactedAt, "", "manager %s was seen on runner %d", own, op.runnerID())
 			return
 		}
-		if e.Clock.Now().After(deadline) || e.Clock.Sleep(ctx, time.Second) != nil {
+		if e.Clock.Now().After(op.awaited) || e.Clock.Sleep(ctx, time.Second) != nil {
 			p.Missing = fmt.Sprintf("no manager with system id %s was seen on runner %d: is gitlab-runner running? (%s)", own, op.runnerID(), p.Missing)
 			return
 		}
@@ -161,13 +160,13 @@ func (e *Engine) neverAsked(q Question, a rekey.Answer) bool {
 
 // lookAgain reads the config once more some seconds after the edit: a
 // gitlab-runner that was rotating its token just then writes the whole file anew.
-func (e *Engine) lookAgain(ctx context.Context, op *operation, since time.Time) error {
+func (e *Engine) lookAgain(ctx context.Context, op *operation) error {
 	if op.delivered == nil {
 		return nil
 	}
-	rest := orDefault(e.Options.Settling, 4*time.Second) - e.Clock.Now().Sub(since)
-	if rest > 0 {
-		if err := e.Clock.Sleep(ctx, rest); err != nil {
+	settling := orDefault(e.Options.Settling, 4*time.Second)
+	if rest := settling - e.Clock.Now().Sub(op.deliveredAt()); rest > 0 {
+		if err := e.Clock.Sleep(ctx, min(rest, settling)); err != nil {
 			return err
 		}
 	}
@@ -199,7 +198,7 @@ func (e *Engine) rotatedSince(op *operation, gone error) (configtoml.Section, er
 	if err != nil {
 		return configtoml.Section{}, err
 	}
-	doc, err := configtoml.Parse(data)
+	doc, err := e.parse(op, data)
 	if err != nil {
 		return configtoml.Section{}, err
 	}

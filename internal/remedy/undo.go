@@ -1,10 +1,12 @@
 package remedy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,10 +41,11 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	var done []Undone
 	var later error
 	for _, op := range slices.Backward(ops) {
+		again := op.restored
 		text, err := e.undoConfig(ctx, op)
 		if err == nil {
 			var more string
-			more, err = e.undoRecord(ctx, op)
+			more, err = e.undoRecord(ctx, op, again)
 			text += more
 			if err != nil {
 				err = atGitLab(op, text, err)
@@ -98,8 +101,16 @@ func (e *Engine) edits(run string) ([]*operation, error) {
 		}
 		run, ops = runOf(id), append(ops, op)
 	}
-	slices.SortFunc(ops, func(a, b *operation) int { return a.deliveredAt().Compare(b.deliveredAt()) })
+	slices.SortFunc(ops, func(a, b *operation) int {
+		return cmp.Or(a.deliveredAt().Compare(b.deliveredAt()), cmp.Compare(numberOf(a.id), numberOf(b.id)))
+	})
 	return ops, nil
+}
+
+func numberOf(id rekey.Operation) int {
+	_, text, _ := strings.Cut(string(id), "-")
+	n, _ := strconv.Atoi(text)
+	return n
 }
 
 func runOf(id rekey.Operation) string {
@@ -150,7 +161,7 @@ func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	next, err := op.before(data)
+	next, err := e.before(op, data)
 	if err != nil {
 		return "", err
 	}
@@ -167,16 +178,20 @@ func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
 
 // before returns the sealed image where the file is still what the edit made
 // of it; where others wrote since, only the fields that the edit changed.
-func (op *operation) before(data []byte) ([]byte, error) {
+func (e *Engine) before(op *operation, data []byte) ([]byte, error) {
+	image, err := e.image(op)
+	if err != nil {
+		return nil, err
+	}
 	switch digest(data) {
 	case op.delivered.After, op.delivered.Before:
-		return op.image, nil
+		return image, nil
 	}
 	now, err := configtoml.Parse(data)
 	if err != nil {
-		return op.image, nil //nolint:nilerr // a torn in-place write: the image is whole
+		return image, nil //nolint:nilerr // a torn in-place write: the image is whole
 	}
-	was, err := configtoml.Parse(op.image)
+	was, err := configtoml.Parse(image)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +219,7 @@ func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
 // undoRecord takes back what the operation did to records: its marker goes, and a
 // record that it made is deleted unless somebody else came to use it. Text says
 // what was done, or, with the error, what was not.
-func (e *Engine) undoRecord(ctx context.Context, op *operation) (text string, err error) {
+func (e *Engine) undoRecord(ctx context.Context, op *operation, again bool) (text string, err error) {
 	gl, err := e.client(op)
 	switch {
 	case op.tagged != nil && !op.done(rekey.StepSettle):
@@ -223,7 +238,7 @@ func (e *Engine) undoRecord(ctx context.Context, op *operation) (text string, er
 		}
 	case op.issued.ID != 0 && (op.created() || op.unknown(rekey.StepCreate)):
 		if err == nil {
-			err = e.deleteUnused(ctx, gl, op)
+			err = e.deleteUnused(ctx, gl, op, again)
 		}
 		if rekey.KindOf(err) == rekey.KindConflict && err != nil { // for good: it has become somebody's
 			return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err), nil
@@ -239,8 +254,10 @@ func (e *Engine) undoRecord(ctx context.Context, op *operation) (text string, er
 	return "", nil
 }
 
-func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation) error {
-	if e.refersTo(op) {
+// deleteUnused deletes the record that the operation made. Again says that the
+// config was put back in an earlier undo: somebody may have used it since.
+func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, again bool) error {
+	if again && e.refersTo(op) {
 		return rekey.Errorf(rekey.KindConflict, "%s has its token again", op.target.Config)
 	}
 	others, err := e.managersBeside(ctx, gl, op, op.issued.ID)
@@ -263,28 +280,36 @@ func (e *Engine) refersTo(op *operation) bool {
 	if err != nil {
 		return false
 	}
-	doc, err := configtoml.Parse(data)
+	doc, err := e.parse(op, data)
 	return err == nil && slices.ContainsFunc(doc.Sections(), func(s configtoml.Section) bool { return s.Token == op.issued.Token })
 }
 
-// Prune removes the journals of operations that ended longer than keep ago, and
-// with them what is sealed in them. Open operations are kept.
+// Prune removes the journals of runs all of whose operations ended longer than
+// keep ago, and with them what is sealed in them: within a run, an image may be
+// told by its difference from another's.
 func (e *Engine) Prune(keep time.Duration) (removed int, err error) {
 	ids, err := e.Store.List()
 	if err != nil {
 		return 0, err
 	}
+	kept := map[string]bool{}
 	for _, id := range ids {
 		ended, at, err := e.Store.ended(id)
 		if err != nil {
+			return 0, err
+		}
+		if !ended || e.Clock.Now().Sub(at) <= keep {
+			kept[runOf(id)] = true
+		}
+	}
+	for _, id := range ids {
+		if kept[runOf(id)] {
+			continue
+		}
+		if err := e.Store.remove(id); err != nil {
 			return removed, err
 		}
-		if ended && e.Clock.Now().Sub(at) > keep {
-			if err := e.Store.remove(id); err != nil {
-				return removed, err
-			}
-			removed++
-		}
+		removed++
 	}
 	return removed, nil
 }
