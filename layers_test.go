@@ -55,6 +55,8 @@ var layers = map[string]layer{
 	// itself: it drives the binary and the lab from outside, as a person would.
 	"internal/demo": {may: leaves},
 
+	"bench": {may: only(labtest)}, // measures the real binary beside its peers; tests only
+
 	".":                {},
 	"internal/durable": {may: only(".")},
 	"internal/redact":  {may: only(".")},
