@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs the end-to-end tests (TestE2E…) with every gitlab-runner named by
 # GITLAB_RUNNER (paths, separated by blanks, colons or commas) or found on PATH.
-# Arguments are flags for go test. Says plainly what was not there.
+# Arguments are flags for go test. Says plainly what was not there, and at the end
+# which API client ran in which version.
 set -eu
 
 runners=$(printf '%s' "${GITLAB_RUNNER:-}" | tr ':,\n' '   ')
@@ -32,6 +33,8 @@ trap 'rm -f "$log"' EXIT
 status=0
 go test -p 2 "$@" -count=1 -v -run '^TestE2E' ./... >"$log" 2>&1 || status=$?
 grep -Ev 'no test files|no tests to run|^testing: warning|^PASS$' "$log" || true
+echo 'e2e: API clients:'
+grep -E '^ *e2e_[a-z]+_test\.go:[0-9]+: (client-go|python-gitlab|glab)' "$log" | sed 's/^[^:]*:[0-9]*: /  /' || true
 if [ "$status" = 0 ] && ! grep -q '^=== RUN' "$log"; then
 	echo 'e2e: there is no end-to-end test (TestE2E…) yet; nothing was run' >&2
 	exit 1
