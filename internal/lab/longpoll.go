@@ -35,6 +35,9 @@ func (s *Server) SetLongPolling(ctx context.Context, d time.Duration) error {
 // LongPolling returns how long polls are held.
 func (s *Server) LongPolling() time.Duration { return time.Duration(s.longPolling.Load()) }
 
+// HeldPolls returns how many polls are held now.
+func (s *Server) HeldPolls() int { return int(s.heldPolls.Load()) }
+
 func (t *tx) loadLongPolling() error {
 	stored, err := t.meta(metaLongPolling)
 	if err != nil || stored == "" {
@@ -73,6 +76,8 @@ func (s *Server) heldPoll(w http.ResponseWriter, r *http.Request) bool {
 	if changed == nil {
 		return false
 	}
+	s.heldPolls.Add(1)
+	defer s.heldPolls.Add(-1)
 	timer := time.NewTimer(held)
 	defer timer.Stop()
 	select {

@@ -60,6 +60,7 @@ type Server struct {
 	cachedFlags    atomic.Pointer[flags]
 	cachedLimits   atomic.Pointer[limits]
 	longPolling    atomic.Int64 // nanoseconds
+	heldPolls      atomic.Int64
 
 	watched sync.Map // job id to the time somebody looked at its log
 	once    onceTokens
