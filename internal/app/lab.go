@@ -46,6 +46,7 @@ func (a *App) LabUp(ctx context.Context, in LabInput, out io.Writer) error {
 	if err != nil {
 		return rekey.Errorf(rekey.KindUnavailable, "the lab cannot listen: %w", err).WithHint("choose another address with --listen 127.0.0.1:0")
 	}
+	server.SetAddress(listener.Addr().String())
 	if in.URL == "" {
 		server.SetURL("http://" + listener.Addr().String())
 	}

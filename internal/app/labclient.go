@@ -39,12 +39,20 @@ func (a *App) withLab(ctx context.Context, dir string, do func(*labClient) error
 	}
 	server, err := lab.OpenRehearsal(ctx, lab.Options{Dir: dir, Now: a.Now, URL: info.URL})
 	if rekey.KindOf(err) == rekey.KindConflict && known { // a process has it open
-		return do(newLabClient(info.URL, info.AdminToken))
+		return do(newLabClient(base(info), info.AdminToken))
 	}
 	if err != nil {
 		return err
 	}
 	return offline(ctx, server, do)
+}
+
+// base is where the lab answers this machine.
+func base(info lab.Info) string {
+	if info.Address != "" {
+		return "http://" + info.Address
+	}
+	return info.URL
 }
 
 // withRunningLab is withLab for orders that a stopped lab would not remember.
@@ -120,7 +128,7 @@ func (c *labClient) call(ctx context.Context, method, path string, want int, in,
 	req.Header.Set("Private-Token", c.token)
 	response, err := c.http.Do(req)
 	if err != nil {
-		return rekey.Errorf(rekey.KindUnavailable, "the lab does not answer: %w", err).WithHint("lab.json may be of an earlier run, or --external-url may not lead here: restart `rekey lab up`")
+		return rekey.Errorf(rekey.KindUnavailable, "the lab does not answer: %w", err).WithHint("lab.json may be of an earlier run: restart `rekey lab up`")
 	}
 	defer func() { _ = response.Body.Close() }()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))

@@ -19,6 +19,7 @@ type Info struct {
 	RegistrationTokens map[string]string `json:"registration_tokens"`
 	PID                int               `json:"pid"`
 	Profile            string            `json:"profile"`
+	Address            string            `json:"address,omitempty"` // listened on, where the URL may lead elsewhere
 }
 
 // Info returns the lab's identity. The instance registration token is there even
@@ -44,12 +45,14 @@ func (s *Server) InfoPath() string { return filepath.Join(s.dir, "lab.json") }
 
 // WriteInfo writes DIR/lab.json (mode 0600) in one piece. Call it when the lab
 // serves: scripts wait for it.
-func (s *Server) WriteInfo() error {
-	raw, err := json.Marshal(s.Info())
+func (s *Server) WriteInfo() error { return writeInfo(s.InfoPath(), s.Info()) }
+
+func writeInfo(path string, info Info) error {
+	raw, err := json.Marshal(info)
 	if err != nil {
 		return rekey.Errorf(rekey.KindInternal, "encode lab.json: %w", err)
 	}
-	if err := replaceFile(s.InfoPath(), append(raw, '\n')); err != nil {
+	if err := replaceFile(path, append(raw, '\n')); err != nil {
 		return rekey.Errorf(rekey.KindUnavailable, "write lab.json: %w", err)
 	}
 	return nil

@@ -29,6 +29,7 @@ type Rehearsal struct {
 
 	mu       sync.Mutex // guards what follows
 	url      string
+	address  string
 	now      *generation   // nil while none could be opened
 	changing chan struct{} // closed at the end of a restart; nil without one
 }
@@ -238,6 +239,14 @@ func (r *Rehearsal) SetURL(url string) {
 	}
 }
 
+// SetAddress says where the lab listens, for lab.json: orders go there even where
+// the external URL does not lead here.
+func (r *Rehearsal) SetAddress(address string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.address = address
+}
+
 // URL returns the external URL.
 func (r *Rehearsal) URL() string {
 	r.mu.Lock()
@@ -260,7 +269,11 @@ func (r *Rehearsal) WriteInfo() error {
 	if err != nil {
 		return err
 	}
-	return s.WriteInfo()
+	info := s.Info()
+	r.mu.Lock()
+	info.Address = r.address
+	r.mu.Unlock()
+	return writeInfo(s.InfoPath(), info)
 }
 
 // StartLine is the line that says what is being served; it never shows a token.
