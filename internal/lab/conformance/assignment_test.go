@@ -63,6 +63,11 @@ var assignmentCases = []testCase{
 		r := w.Runner("project", w.project(0), nil)
 		w.want(w.admin("POST", at("projects/%d/runners", full), M{"runner_id": r.ID}), 400, "")
 	}).byItself(),
+	prove("4.11-unassign-locked", func(w *world) {
+		r, second := w.sharedRunner()
+		w.Must(200, "PUT", at("runners/%d", r.ID), M{"locked": true}, nil)
+		w.want(w.admin("DELETE", at("projects/%d/runners/%d", second, r.ID), nil), 403, `{"message":"403 Forbidden - Runner is locked"}`)
+	}),
 	prove("4.11-owner-stays", func(w *world) {
 		project := w.project(0)
 		w.wantPart(w.admin("DELETE", at("projects/%d/runners/%d", project, w.Runner("project", project, nil).ID), nil), 403, `{"message":"403 Forbidden - `)

@@ -1,6 +1,9 @@
 package conformance_test
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // jobCases are sections 3.2 and 3.4: a running job's state and artifacts.
 var jobCases = []testCase{
@@ -69,6 +72,13 @@ var jobCases = []testCase{
 		w.want(w.admin("DELETE", at("projects/%d", j.project), nil), 202, "")
 		w.want(w.update(j, M{"state": "running"}), 403, "")
 	}),
+	prove("3.2-token-expired", func(w *world) {
+		j := w.running()
+		w.clock.advance(48 * time.Hour)
+		w.want(w.update(j, M{"state": "running"}), 403, `{"message":"403 Forbidden - Job token has expired"}`)
+		got := w.job(j)
+		w.is("job", []any{got["status"], got["failure_reason"]}, []any{"failed", "job_token_expired"})
+	}).byItself(),
 	prove("3.2-cancel-at-once", func(w *world) {
 		j := w.running()
 		w.want(w.admin("POST", at("projects/%d/jobs/%d/cancel", j.project, j.ID), nil), 201, "")
@@ -152,13 +162,28 @@ var jobCases = []testCase{
 		token, _ := needed[0]["token"].(string)
 		w.want(w.send("GET", at("jobs/%d/artifacts", first.ID), "", "", "JOB-TOKEN", token), 200, "CANARY")
 	}),
+	prove("3.4-disabled", func(w *world) {
+		w.Must(201, "POST", "features/lab_artifacts_disabled", M{"value": true}, nil)
+		w.want(w.upload(w.running(), "CANARY"), 405, `{"message":"405 Method Not Allowed"}`)
+	}).byItself(),
+	prove("3.4-download-other-project", func(w *world) {
+		first, _ := w.twoStages()
+		w.want(w.upload(first, "CANARY"), 201, "")
+		w.want(w.send("GET", at("jobs/%d/artifacts", first.ID), "", "", "JOB-TOKEN", w.running().Token), 403, "")
+	}),
 	prove("3.4-download-nothing", func(w *world) {
 		first, second := w.twoStages()
 		w.want(w.update(first, M{"state": "success"}), 200, "")
 		w.want(w.send("GET", at("jobs/%d/artifacts", first.ID), "", "", "JOB-TOKEN", w.take(second).Token), 404, "")
 	}),
-	prove("3.4-environment-key", func(w *world) {
-		w.want(w.send("GET", at("jobs/%d/runtime_environment_key", w.running().ID), "", "", "JOB-TOKEN", "CANARYbad"), 403, "")
+	prove("3.4-environment-key 3.4-environment-key-none", func(w *world) {
+		j := w.running()
+		path := at("jobs/%d/runtime_environment_key", j.ID)
+		w.want(w.send("GET", path, "", "", "JOB-TOKEN", "CANARYbad"), 403, "")
+		w.wantPart(w.send("GET", path, "", "", "JOB-TOKEN", j.Token), 404, `{"message":"404`)
+	}).elsewhere(func(w *world) {
+		j := w.running()
+		w.want(w.send("GET", at("jobs/%d/runtime_environment_key", j.ID), "", "", "JOB-TOKEN", j.Token), 404, `{"error":"404 Not Found"}`)
 	}),
 }
 

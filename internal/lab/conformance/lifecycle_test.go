@@ -111,6 +111,17 @@ var lifecycleCases = []testCase{
 		w.is("status", []any{w.runner(shared.ID)["status"], w.runner(own.ID)["status"]}, []any{"stale", "stale"})
 		w.want(w.verify(own.Token), 200, "")
 	}).byItself(),
+	prove("9-stale-group-runners", func(w *world) {
+		pruned, kept := w.group(0), w.group(0)
+		w.Must(200, "PUT", at("groups/%d", pruned), M{"lab_allow_stale_runner_pruning": true}, nil)
+		gone, stays := w.Runner("group", pruned, nil), w.Runner("group", kept, nil)
+		w.clock.advance(100 * 24 * time.Hour)
+		if _, err := w.Upkeep(w.Context()); err != nil {
+			w.Fatal(err)
+		}
+		w.want(w.verify(gone.Token), 403, forbidden)
+		w.want(w.verify(stays.Token), 200, "")
+	}).byItself(),
 	prove("9-stale-managers", func(w *world) {
 		r := w.Runner("instance", 0, nil)
 		w.want(w.poll(r.Token), 204, "")

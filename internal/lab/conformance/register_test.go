@@ -55,6 +55,15 @@ var registerCases = []testCase{
 		}
 		w.want(w.register(M{"token": ""}), 403, invalidToken)
 	}).byItself(),
+	prove("2.1-root-group-switch-off", func(w *world) {
+		root := w.group(0)
+		below := w.group(root)
+		group, project := w.registrationToken(at("groups/%d", below)), w.registrationToken(at("projects/%d", w.project(below)))
+		w.Must(200, "PUT", at("groups/%d", root), M{"lab_allow_runner_registration_token": false}, nil)
+		w.want(w.register(M{"token": group}), 410, gone)
+		w.want(w.register(M{"token": project}), 410, gone)
+		w.want(w.register(nil), 201, "")
+	}),
 	prove("2.1-no-project-registrar 2.1-no-group-registrar", func(w *world) {
 		group, project := w.registrationToken(at("groups/%d", w.group(0))), w.registrationToken(at("projects/%d", w.project(0)))
 		w.Setting(M{"valid_runner_registrars": []string{"group"}})

@@ -72,6 +72,20 @@ var requestCases = []testCase{
 		r := w.Runner("instance", 0, nil)
 		w.want(w.poll(r.Token, M{"last_update": "CANARY", "info": M{"name": strings.Repeat("x", 32<<10)}}), 413, "")
 	}).byItself(),
+	prove("3.1-long-poll-held 3.1-long-poll-no-value", func(w *world) {
+		const held = 100 * time.Millisecond
+		if err := w.SetLongPolling(w.Context(), held); err != nil {
+			w.Fatal(err)
+		}
+		r := w.Runner("instance", 0, nil)
+		first := w.poll(r.Token)
+		w.is("marked", first.Header.Get("Gitlab-Ci-Builds-Polling"), "yes")
+		begun := time.Now()
+		a := w.poll(r.Token, M{"last_update": first.Header.Get("X-GitLab-Last-Update")})
+		w.true("held", time.Since(begun) >= held)
+		w.want(a, 204, "")
+		w.is("X-GitLab-Last-Update", len(a.Header.Values("X-GitLab-Last-Update")), 0)
+	}).byItself(),
 	prove("3.1-tags-subset", func(w *world) {
 		project := w.project(0)
 		less, more := w.Runner("project", project, M{"tag_list": "a"}), w.Runner("project", project, M{"tag_list": "a,b,c"})

@@ -36,6 +36,13 @@ var supportCases = []testCase{
 		w.is("variable", []any{got["key"], got["variable_type"]}, []any{"CANARY_KEY", "env_var"})
 		w.is("listed", len(w.objects(w.admin("GET", path, nil))), 1)
 	}),
+	prove("6.2-instance-create", func(w *world) {
+		key := "CANARY_" + at("%d", counter.Add(1))
+		w.is("key", w.object(w.admin("POST", "admin/ci/variables", M{"key": key, "value": "v"}), 201)["key"], key)
+		_, token := w.person()
+		w.want(w.Call("GET", "admin/ci/variables", token, nil), 403, "")
+		w.want(w.admin("DELETE", "admin/ci/variables/"+key, nil), 204, "")
+	}),
 	prove("6.2-duplicate", func(w *world) {
 		path := at("projects/%d/variables", w.project(0))
 		w.want(w.admin("POST", path, M{"key": "CANARY", "value": "v"}), 201, "")
@@ -96,6 +103,11 @@ var supportCases = []testCase{
 		w.is("valid", []any{got["valid"], got["errors"]}, []any{true, []string{}})
 		got = w.object(w.admin("POST", path, M{"content": "job:\n  stage: nowhere\n"}), 200)
 		w.true("invalid, with errors", got["valid"] == false && at("%v", got["errors"]) != "[]")
+	}),
+	prove("6.3-lint-jobs", func(w *world) {
+		got := w.object(w.admin("POST", at("projects/%d/ci/lint", w.project(0)), M{"content": oneJob, "include_jobs": true}), 200)
+		jobs := rowsOf(got["jobs"])
+		w.true("one job named job", len(jobs) == 1 && jobs[0]["name"] == "job")
 	}),
 	prove("6.3-lint-committed", func(w *world) {
 		project := w.project(0)

@@ -14,6 +14,11 @@ var traceCases = []testCase{
 	prove("3.3-interval-60", func(w *world) {
 		w.is("interval", w.trace(w.running(), "0-5", "CANARY").Header.Get("X-GitLab-Trace-Update-Interval"), "60")
 	}),
+	prove("3.3-interval-watched", func(w *world) {
+		j := w.running()
+		w.Watch(j.ID)
+		w.is("interval", w.trace(j, "0-5", "CANARY").Header.Get("X-GitLab-Trace-Update-Interval"), "3")
+	}),
 	prove("3.3-empty", func(w *world) { w.traced(w.trace(w.running(), "0-0", ""), 202, "0-0") }),
 	prove("3.3-end-ignored 3.3-total-tolerated", func(w *world) {
 		j := w.running()
