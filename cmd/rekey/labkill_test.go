@@ -62,6 +62,7 @@ type labAnswer struct {
 	body   string
 }
 
+// call sends body, JSON or text, to a path below /api/v4 or, with a slash, to any.
 func (l *servedLab) call(method, path, token string, header map[string]string, body any) labAnswer {
 	payload, isText := body.(string)
 	if !isText && body != nil {
@@ -69,7 +70,10 @@ func (l *servedLab) call(method, path, token string, header map[string]string, b
 		must(l.t, err)
 		payload = string(raw)
 	}
-	req, err := http.NewRequestWithContext(l.t.Context(), method, l.url+"/api/v4/"+path, strings.NewReader(payload))
+	if !strings.HasPrefix(path, "/") {
+		path = "/api/v4/" + path
+	}
+	req, err := http.NewRequestWithContext(l.t.Context(), method, l.url+path, strings.NewReader(payload))
 	must(l.t, err)
 	req.Header.Set("Content-Type", "application/json")
 	if token != "" {
