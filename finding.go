@@ -29,6 +29,10 @@ const (
 	SharedToken                Cause = "shared-token"
 	OtherConfigInForce         Cause = "other-config-in-force"
 	ReloadMissed               Cause = "reload-missed"
+	RunnerTokenInLegacyField   Cause = "runner-token-in-legacy-field"
+	ReservedArguments          Cause = "reserved-arguments"
+	RotationNotSaved           Cause = "rotation-not-saved"
+	UnhealthyWindow            Cause = "unhealthy-window"
 )
 
 // Severity orders findings: info, warning, error.

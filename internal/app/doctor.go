@@ -22,7 +22,8 @@ type DoctorInput struct {
 	Configs                    []string // empty: CONFIG_FILE, else the standard locations
 	NoTouch, Touch             bool
 	ExpectScope, ExpectProject string
-	Job                        string // address of a stuck job, "" for none
+	Job                        string   // address of a stuck job, "" for none
+	Logs                       []string // files with gitlab-runner's log
 	Progress                   func(done, total int)
 }
 
@@ -42,7 +43,12 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 	if in.Job != "" {
 		return a.stuckJob(ctx, n, in)
 	}
-	facts, err := a.observe(ctx, n, in)
+	logs, err := openLogs(in.Logs)
+	if err != nil {
+		return DoctorOutput{}, err
+	}
+	logs = append(logs, journals(host.Local(a.Now))...)
+	facts, err := a.observe(ctx, n, in, logs...)
 	if err != nil {
 		return DoctorOutput{}, err
 	}
@@ -53,7 +59,7 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 	return out, nil
 }
 
-func (a *App) observe(ctx context.Context, n *network, in DoctorInput) (diagnose.Facts, error) {
+func (a *App) observe(ctx context.Context, n *network, in DoctorInput, logs ...controller.Log) (diagnose.Facts, error) {
 	expect, err := expectation(in)
 	if err != nil {
 		return diagnose.Facts{}, err
@@ -74,7 +80,7 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput) (diagnose
 			return n.prober.ProbeRegistration(ctx, base, n.options.CAFile)
 		},
 		Getenv: a.getenv, Now: a.Now, Patience: in.Access.Timeout,
-		NoTouch: in.NoTouch, Touch: in.Touch, Progress: in.Progress,
+		NoTouch: in.NoTouch, Touch: in.Touch, Progress: in.Progress, Logs: logs,
 	}
 	facts := o.Observe(ctx, paths, expect)
 	var tokens []rekey.Token

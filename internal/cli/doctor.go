@@ -54,6 +54,7 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 	cmd.Flags().StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, junit or prometheus for programs")
 	cmd.Flags().StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
 	cmd.Flags().StringVar(&in.Job, "job", "", "start from a stuck job, by its address in GitLab")
+	cmd.Flags().StringArrayVar(&in.Logs, "log", nil, "a file with gitlab-runner's log, read as evidence; repeatable")
 	cmd.Flags().DurationVar(&watch, "watch", 0, "look again this often, until Ctrl-C")
 	return cmd
 }

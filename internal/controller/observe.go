@@ -68,6 +68,7 @@ type Observer struct {
 	Patience time.Duration
 	NoTouch  bool // send no request that carries a runner token
 	Touch    bool // permit a verify without a system id
+	Logs     []Log
 	// Progress is called after each section, from several goroutines.
 	Progress func(done, total int)
 }
@@ -79,6 +80,7 @@ func (o *Observer) Observe(ctx context.Context, paths []string, expect diagnose.
 	for _, path := range paths {
 		facts.Configs = append(facts.Configs, o.config(path))
 	}
+	facts.Logs, facts.LogNotes = o.readLogs(ctx)
 	facts.Processes, facts.ProcessesProblem = o.Host.Processes(paths)
 	servers := o.servers(ctx, &facts)
 	o.ask(ctx, &facts, servers)

@@ -30,6 +30,7 @@ func Judge(f Facts) Report {
 		r.Sections = append(r.Sections, s.report())
 		r.Summary.count(s.verdict)
 	}
+	r.Notes = c.logNotes()
 	return r
 }
 
@@ -136,6 +137,7 @@ func (c *court) judge(s *section) {
 	}
 	c.judgeSharing(s)
 	c.judgeInForce(s)
+	c.judgeLogs(s)
 	if s.verdict == rekey.Valid {
 		c.judgeValid(s)
 	}

@@ -66,8 +66,7 @@ func LookupEntry(cause rekey.Cause) (Entry, bool) {
 func Planned() []rekey.Cause { return slices.Clone(planned) }
 
 var planned = []rekey.Cause{
-	"runner-token-in-legacy-field", "reserved-arguments", "rotation-not-saved",
-	"unhealthy-window", "cloned-system-id", "server-restored", "not-propagated",
+	"cloned-system-id", "server-restored", "not-propagated",
 }
 
 // rank is the cause's place in the registry, len(registry) when it has none.

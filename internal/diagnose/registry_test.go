@@ -14,6 +14,7 @@ var judged = []rekey.Cause{
 	rekey.OnlineButIdle, rekey.DuplicateToken, rekey.VersionSkew, rekey.RateLimited, rekey.Unreachable,
 	rekey.ServerReadOnly, rekey.RunnerOrphaned, rekey.UnexpectedAnswer,
 	rekey.RotationNotScheduled, rekey.SharedToken, rekey.OtherConfigInForce, rekey.ReloadMissed,
+	rekey.RunnerTokenInLegacyField, rekey.ReservedArguments, rekey.RotationNotSaved, rekey.UnhealthyWindow,
 }
 
 func TestRegistryIsComplete(t *testing.T) {

@@ -13,7 +13,7 @@ type Report struct {
 	Configs  []ConfigReport  `json:"configs"`
 	Sections []SectionReport `json:"sections"`
 	Summary  Summary         `json:"summary"`
-	Notes    []string        `json:"notes,omitempty"` // of --job: what was seen of the job and its runners
+	Notes    []string        `json:"notes,omitempty"` // what belongs to no section: from logs; of --job, the job and its runners
 }
 
 // ServerReport is one GitLab of a Report.

@@ -68,7 +68,7 @@ func byGravity(findings []rekey.Finding) []rekey.Finding {
 
 func (p *Planner) chooseFor(ctx context.Context, f rekey.Finding, s diagnose.Section, r diagnose.SectionReport) (choice, bool) {
 	switch f.Cause {
-	case rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RegistrationTokenInConfig, rekey.RunnerOrphaned, rekey.MalformedToken:
+	case rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.RotationNotSaved, rekey.TokenExpired, rekey.RegistrationTokenInConfig, rekey.RunnerOrphaned, rekey.MalformedToken:
 		if c, ok := p.doubted(f, s, r); !ok {
 			return c, true
 		}
@@ -120,6 +120,7 @@ var leftBecause = map[rekey.Cause]string{
 	rekey.OnlineButIdle:        "the token is fine; the record's own attributes keep jobs away",
 	rekey.VersionSkew:          "the token is fine; gitlab-runner and GitLab are too far apart",
 	rekey.RotationNotScheduled: "the token is good until it expires; no good token is reset",
+	rekey.UnhealthyWindow:      "the token is good; gitlab-runner has to try again",
 	rekey.OtherConfigInForce:   "a token in a file that is not in force changes nothing",
 	rekey.ReloadMissed:         "the token is good; gitlab-runner has to load the file",
 	rekey.SharedToken:          "the token is good; which host is to get a record of its own is for people to say",

@@ -1,0 +1,213 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rekey"
+)
+
+// saidOnly are lines that name a cause by themselves. They tell how somebody
+// called `register`; no answer about a token follows from them.
+var saidOnly = map[string]rekey.Cause{
+	"register-compatible": rekey.RunnerTokenInLegacyField,
+	"register-reserved":   rekey.ReservedArguments,
+}
+
+// causeOfLine is the cause that the line names by itself, "" for none.
+func causeOfLine(l LogLine) rekey.Cause {
+	if strings.HasPrefix(l.ID, "register-") && strings.HasSuffix(l.ID, "/gone") {
+		return rekey.LegacyRegistrationDisabled
+	}
+	return saidOnly[l.ID]
+}
+
+// judgeLogs adds to a section what the logs say of it. A line is evidence for the
+// cause of an answer, never an answer itself.
+func (c *court) judgeLogs(s *section) {
+	for _, l := range c.Logs {
+		if !slices.Contains(c.speaksOf(l), s) {
+			continue
+		}
+		if cause := causeOfLine(l); cause != "" && c.takes(s, cause) {
+			s.found(cause, rekey.Warning, rekey.Certain, s.inLog(l))
+		}
+		c.judgeWindow(s, l)
+	}
+	c.judgeUnsaved(s)
+}
+
+// takes reports whether the cause is told at the section itself. That GitLab no
+// longer registers matters to a section only where it holds a registration token.
+func (c *court) takes(s *section, cause rekey.Cause) bool {
+	return cause != rekey.LegacyRegistrationDisabled || s.lex.Kind == rekey.TokenRegistration
+}
+
+// speaksOf returns the sections that a line speaks of: those whose token has its
+// short form, else the only one at its URL.
+func (c *court) speaksOf(l LogLine) []*section {
+	var named []*section
+	for _, s := range c.sections {
+		switch {
+		case l.Runner != "" && slices.Contains(shortForms(s.token), l.Runner):
+			named = append(named, s)
+		case l.Runner == "" && l.URL != "" && s.base != "" && strings.HasPrefix(strings.TrimRight(l.URL, "/")+"/", s.base+"/"):
+			named = append(named, s)
+		}
+	}
+	alike := l.Runner == "" || strings.HasPrefix(l.Runner, "glrt-") // three characters of the token's own
+	if alike && len(named) > 1 {
+		return nil
+	}
+	return named
+}
+
+// shortForms are what versions of gitlab-runner log as runner= of a token
+// (helpers.ShortenToken up to 15.8, to 18.1, and later).
+func shortForms(t rekey.Token) []string {
+	text := t.Reveal()
+	if len(text) < 20 {
+		return nil
+	}
+	forms := []string{text[:8]}
+	rest := text
+	switch {
+	case strings.HasPrefix(rest, "GR1348941"):
+		forms, rest = append(forms, rest[:17]), rest[9:]
+	case strings.HasPrefix(rest, "glrt-"):
+		rest = rest[5:]
+		forms = append(forms, rest[:9])
+		if len(rest) > 12 && rest[0] == 't' && rest[2] == '_' {
+			rest = rest[3:]
+		}
+	case strings.HasPrefix(rest, "glrtr-"):
+		rest = rest[6:]
+	}
+	return append(forms, rest[:9])
+}
+
+// unhealthyFor is how long gitlab-runner leaves a section alone after three
+// refusals.
+const unhealthyFor = time.Hour
+
+// judgeWindow tells of an accepted token that gitlab-runner does not use, because
+// it was refused three times within the last hour and nothing was loaded since.
+func (c *court) judgeWindow(s *section, l LogLine) {
+	disabled := l.ID == "poll-unhealthy" || slices.Contains(l.Joined, "poll-unhealthy")
+	if s.verdict != rekey.Valid || !disabled || c.endedWindow(s, l) {
+		return
+	}
+	confidence := rekey.Possible
+	seen := []rekey.Evidence{s.inLog(l), s.stillAccepted()}
+	if l.At.IsZero() {
+		seen = append(seen, missing("the time of the line would decide: the log does not say whether the hour is over"))
+	} else {
+		confidence = rekey.Likely
+	}
+	s.found(rekey.UnhealthyWindow, rekey.Warning, confidence, seen...)
+}
+
+func (c *court) endedWindow(s *section, l LogLine) bool {
+	if !l.At.IsZero() && (c.Now.Sub(l.At) > unhealthyFor || s.config.File.ModTime.After(l.At)) {
+		return true
+	}
+	return slices.ContainsFunc(c.Logs, func(later LogLine) bool {
+		if later.Log != l.Log || later.Number <= l.Number {
+			return false
+		}
+		switch later.ID {
+		case "config-loaded", "config-in-force":
+			return true
+		case "poll-none", "poll-received":
+			return slices.Contains(c.speaksOf(later), s)
+		}
+		return false
+	})
+}
+
+// judgeUnsaved tells of a refused token whose successor the running process holds:
+// it rotated and could not save. Either the log says so, or the file cannot be
+// saved while the process, which holds this file, still gets through to GitLab.
+func (c *court) judgeUnsaved(s *section) {
+	if s.Answer.Kind != rekey.AnswerRefused || s.reference || s.Record.Lookup == LookupGone || hasCause(s.findings, rekey.WrongInstance) {
+		return
+	}
+	if seen := c.unsavedByLog(s); len(seen) > 0 {
+		s.found(rekey.RotationNotSaved, rekey.Failing, rekey.Likely, seen...)
+		return
+	}
+	if seen := c.unsavedByMount(s); len(seen) > 0 {
+		s.found(rekey.RotationNotSaved, rekey.Failing, rekey.Likely, seen...)
+	}
+}
+
+// unsavedByLog wants both lines in one log: that this section's token was reset,
+// and after it that the config could not be saved.
+func (c *court) unsavedByLog(s *section) []rekey.Evidence {
+	for _, reset := range c.Logs {
+		if reset.ID != "reset-succeeded" || reset.Runner == "" || !slices.Contains(c.speaksOf(reset), s) {
+			continue
+		}
+		for _, failed := range c.Logs {
+			if failed.ID == "save-failed" && failed.Log == reset.Log && failed.Number > reset.Number {
+				return []rekey.Evidence{s.answerSeen(), s.inLog(reset), s.inLog(failed)}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *court) unsavedByMount(s *section) []rekey.Evidence {
+	if s.config.File.ReadOnly == "" || s.ExpiresAt.IsZero() || s.record() == nil {
+		return nil
+	}
+	running := slices.ContainsFunc(c.Processes, func(p Process) bool { return slices.Contains(p.Uses, s.Config) })
+	for _, m := range s.Record.Managers {
+		if running && s.SystemID != "" && m.SystemID == s.SystemID && m.Status == "online" {
+			return []rekey.Evidence{s.answerSeen(),
+				s.evidence(s.Config, s.now, "gitlab-runner cannot save a rotated token: %s", s.config.File.ReadOnly),
+				s.inRecord("this host's runner manager %s is online (last contact %s), so the running process holds a token that is good", m.SystemID, contact(m))}
+		}
+	}
+	return nil
+}
+
+// inLog is something that a log says.
+func (s *section) inLog(l LogLine) rekey.Evidence {
+	return s.evidence(fmt.Sprintf("%s:%d", l.Log, l.Number), l.At, "the log says%s: %s", times(l), scrubOf(l.Text, s.Token, s.token))
+}
+
+func times(l LogLine) string {
+	if l.Count > 1 {
+		return fmt.Sprintf(" (%d times)", l.Count)
+	}
+	return ""
+}
+
+// logNotes are what the logs say and no section was told.
+func (c *court) logNotes() []string {
+	var notes []string
+	add := func(cause rekey.Cause, l LogLine) {
+		note := fmt.Sprintf("%s:%d%s: %s: %s See %s.", l.Log, l.Number, times(l), cause, entryOf(cause).Meaning, entryOf(cause).Docs())
+		notes = append(notes, scrub(note))
+	}
+	for _, l := range c.Logs {
+		cause := causeOfLine(l)
+		if l.ID == "save-failed" {
+			cause = rekey.RotationNotSaved
+		}
+		if cause != "" && !c.toldBySection(cause) {
+			add(cause, l)
+		}
+	}
+	for _, note := range c.LogNotes {
+		notes = append(notes, scrub(note))
+	}
+	return notes
+}
+
+func (c *court) toldBySection(cause rekey.Cause) bool {
+	return slices.ContainsFunc(c.sections, func(s *section) bool { return hasCause(s.findings, cause) })
+}
