@@ -188,6 +188,9 @@ func (c *call) editGroupRunners(g *namespace) error {
 	g.StalePruning = c.flag(paramStalePruning, g.StalePruning)
 	if setting := c.text("shared_runners_setting"); setting != "" {
 		g.SharedRunners = setting
+		if err := c.closeSharedRunners(g); err != nil {
+			return err
+		}
 	}
 	if c.given("max_artifacts_size") {
 		g.MaxArtifacts = nil
@@ -257,4 +260,15 @@ func (t *tx) removeUnowned() error {
 		return nil
 	}
 	return t.exec("DELETE FROM runners WHERE runner_type = 'project_type' AND id NOT IN (SELECT runner_id FROM runner_projects)")
+}
+
+// closeSharedRunners takes the instance's runners from every project below a group
+// that disables them.
+func (c *call) closeSharedRunners(g *namespace) error {
+	if g.SharedRunners == "enabled" {
+		return nil
+	}
+	c.onCommit(c.queue.tickAll)
+	return c.exec(`UPDATE projects SET shared_runners_enabled = 0 WHERE namespace_id IN (
+		WITH RECURSIVE down(nid) AS (SELECT ? UNION SELECT n.id FROM namespaces n JOIN down ON n.parent_id = nid) SELECT nid FROM down)`, g.ID)
 }

@@ -185,6 +185,9 @@ var createPipelineParams = takes(need("ref", text), may("variables", array))
 
 func postPipeline(c *call) (answer, error) {
 	p, err := c.needProject("id", levelDeveloper)
+	if err == nil && p.Archived {
+		err = forbidden("")
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -78,7 +78,7 @@ type issued struct {
 // and returns its token.
 func (t *tx) insertRunner(r *runner, project int64) (issued, error) {
 	r.CreatedAt, r.UpdatedAt, r.CreationState = at(t.now), at(t.now), stateStarted
-	token := newRunnerToken(t.version, r, project, t.settings().text("instance_token_prefix"))
+	token := newRunnerToken(t.version, r, project, t.tokenPrefix())
 	id, err := t.insert(`INSERT INTO runners (runner_type, group_id, name, description, active, locked, run_untagged, access_level, maximum_timeout,
 		maintenance_note, tags, token_digest, registration_type, creation_state, creator_id, created_at, updated_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Type, nullable(r.GroupID), r.Name, r.Description, r.Active, r.Locked, r.RunUntagged,
@@ -99,6 +99,14 @@ func (t *tx) insertRunner(r *runner, project int64) (issued, error) {
 	return issued{id, token, r.TokenExpiresAt}, t.exec("UPDATE runners SET token_expires_at = ? WHERE id = ?", r.TokenExpiresAt, id)
 }
 
+// tokenPrefix is instance_token_prefix where its feature flag lets it act.
+func (s *Server) tokenPrefix() string {
+	if !s.flagOn(flagCustomPrefix) {
+		return ""
+	}
+	return s.settings().text("instance_token_prefix")
+}
+
 // resetToken replaces the token. The old one stops matching at the commit; the
 // new one has this version's shape and an expiry by the current settings.
 func (t *tx) resetToken(r *runner) (issued, error) {
@@ -113,7 +121,7 @@ func (t *tx) resetToken(r *runner) (issued, error) {
 	if err != nil {
 		return issued{}, err
 	}
-	token := newRunnerToken(t.version, r, owner, t.settings().text("instance_token_prefix"))
+	token := newRunnerToken(t.version, r, owner, t.tokenPrefix())
 	t.onCommit(func() { t.queue.forgetRunner(r.ID) })
 	return issued{Token: token, ExpiresAt: expires}, t.exec("UPDATE runners SET token_digest = ?, token_expires_at = ?, token_rotation_deadline = NULL, updated_at = ? WHERE id = ?",
 		t.secrets.digest(domainRunner, token), expires, at(t.now), r.ID)

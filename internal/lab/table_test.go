@@ -30,6 +30,12 @@ func TestEveryRowSaysWhereItIsKnownFrom(t *testing.T) {
 	for _, r := range settingTable {
 		check("setting "+r.key, r.from)
 	}
+	for _, r := range flagTable {
+		check("flag "+r.name, r.from)
+	}
+	for _, r := range limitTable {
+		check("limit "+r.name, r.from)
+	}
 	for _, r := range routeTable(v(19, 3)) {
 		check("route "+r.id(), r.from)
 	}
@@ -51,6 +57,12 @@ func TestRowsAreUnique(t *testing.T) {
 	}
 	for _, r := range settingTable {
 		once("setting " + r.key)
+	}
+	for _, r := range flagTable {
+		once("flag " + r.name)
+	}
+	for _, r := range limitTable {
+		once("limit " + r.name)
 	}
 	for _, r := range routeTable(v(19, 3)) {
 		once("route " + r.id())
