@@ -57,7 +57,7 @@ func build(to string, race bool) error {
 }
 
 // patience bounds one run of the binary; nothing here takes that long.
-const patience = 3 * time.Minute
+const patience = 5 * time.Minute
 
 // ended is how one run of the binary ended.
 type ended struct {
