@@ -151,7 +151,7 @@ func (c testCase) look(t *testing.T, shared map[string]*labtest.Lab, text string
 		if profile == "" {
 			profile = lab.ProfileSelfManaged
 		}
-		w.clock = &clock{at: time.Now()}
+		w.clock = &clock{at: time.Now().Truncate(time.Second)} // so that edges are exact
 		w.options = labtest.Options{Version: text, Profile: profile, Dir: t.TempDir(), Now: w.clock.now}
 		w.Lab = labtest.Start(t, w.options).For(w.witness)
 	} else {
