@@ -436,11 +436,22 @@ func TestPageObeysOrders(t *testing.T) {
 	if got := b.get("/"); got.Status != 200 || !strings.Contains(got.Body, "GitLab 18.0") {
 		t.Errorf("the session after an upgrade: got %d %s", got.Status, got.Body)
 	}
+	token := shownToken.FindStringSubmatch(b.get(b.post("/-/lab/runners", form)).Body)
+	if token == nil {
+		t.Fatal("the token is not on the page")
+	}
+	admin := r.admin()
 	if err := r.LoseSecrets(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.get("/-/lab/runners"); got.Status != 303 {
 		t.Errorf("the session after the secrets were lost: got %d, want 303", got.Status)
+	}
+	r.stop()
+	for name, secret := range map[string]string{"the runner's token": token[1], "the user's token": admin} {
+		if strings.Contains(r.log.String(), secret) {
+			t.Errorf("the log holds %s", name)
+		}
 	}
 }
 
