@@ -118,22 +118,29 @@ func (t *tx) storeIdentity() error {
 // comSwitchedOff reports whether new namespaces disallow registration tokens.
 func (s *Server) comSwitchedOff() bool { return s.profile == ProfileCom && s.has(comRegistrationOff) }
 
-// ensureAdminToken reads root's token back. Where there is none or the secrets were
-// lost it makes one, of the value known ("" for a new one).
+// ensureAdminToken reads root's token back. Where there is none, the secrets were
+// lost, or another is known to people, it makes one: of the value known, "" for a
+// new one.
 func (t *tx) ensureAdminToken(known string) error {
 	box, err := t.meta("admin_token_sealed")
 	if err != nil {
 		return err
 	}
 	if raw, err := hex.DecodeString(box); err == nil && box != "" {
-		if t.adminToken, err = t.secrets.opened(raw); err == nil {
+		if t.adminToken, err = t.secrets.opened(raw); err == nil && (known == "" || known == t.adminToken) {
 			return nil
 		}
 	}
 	t.adminToken = cmp.Or(known, newAccessToken())
-	all := list{"api", "read_api", "sudo", "admin_mode"}
-	if _, err := t.createAccessToken(1, "lab administrator", all, "", t.adminToken); err != nil {
+	there, err := t.exists("SELECT 1 FROM access_tokens WHERE digest = ?", t.secrets.digest(domainAccess, t.adminToken))
+	if err != nil {
 		return err
+	}
+	if !there {
+		all := list{"api", "read_api", "sudo", "admin_mode"}
+		if _, err := t.createAccessToken(1, "lab administrator", all, "", t.adminToken); err != nil {
+			return err
+		}
 	}
 	return t.setMeta("admin_token_sealed", hex.EncodeToString(t.secrets.sealed(t.adminToken)))
 }
