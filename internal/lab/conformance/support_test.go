@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"regexp"
 	"strings"
+	"time"
 )
 
 const unknownVariable = `{"message":"404 Variable Not Found"}`
@@ -181,14 +182,21 @@ var supportCases = []testCase{
 		w.want(w.poll(j.runner.Token), 201, "")
 	}),
 	prove("6.3-jobs-rate", func(w *world) {
+		w.is("a minute", w.settings()["project_jobs_api_rate_limit"], 600)
+		w.Setting(M{"project_jobs_api_rate_limit": 3})
 		path := at("projects/%d/jobs", w.project(0))
-		for range 600 {
+		for range 3 {
 			w.want(w.admin("GET", path, nil), 200, "")
 		}
 		w.want(w.admin("GET", path, nil), 429, "")
+		_, token := w.person()
+		w.want(w.Call("GET", path, token, nil), 404, "") // another user has requests of their own
+		w.clock.advance(time.Minute)
+		w.want(w.admin("GET", path, nil), 200, "")
 	}).elsewhere(func(w *world) {
+		w.Setting(M{"project_jobs_api_rate_limit": 1})
 		path := at("projects/%d/jobs", w.project(0))
-		for range 601 {
+		for range 3 {
 			w.want(w.admin("GET", path, nil), 200, "")
 		}
 	}).byItself(),
