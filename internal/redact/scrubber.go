@@ -46,8 +46,9 @@ func (s *Scrubber) Add(secrets ...rekey.Token) {
 		if len(secret.Reveal()) < shortest {
 			continue
 		}
+		shown := mark(string(secret.Kind())) // telling the kind is most of the work here
 		for _, form := range forms(secret.Reveal()) {
-			s.kinds[form] = mark(string(secret.Kind()))
+			s.kinds[form] = shown
 		}
 	}
 	if len(s.kinds) > before {
