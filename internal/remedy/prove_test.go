@@ -157,7 +157,8 @@ func TestAnotherJobsEndIsNotTheCanarys(t *testing.T) {
 		if asked++; asked > 1 {
 			canary.Status, canary.RunnerID, canary.SystemID = "success", made.ID, ownSystem
 		}
-		w.jobs = []remedy.Job{{ID: 1, Status: "success", RunnerID: made.ID + 1, Tags: []string{"lint"}}, canary}
+		lint := remedy.Job{ID: 1, Status: "failed", RunnerID: made.ID, SystemID: ownSystem, Tags: []string{"lint"}}
+		w.jobs = []remedy.Job{lint, canary}
 	}
 	e := w.engine()
 	e.Options.Canaries = []string{"acme/canary"}

@@ -1,6 +1,7 @@
 package remedy_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,41 @@ func TestAnUndoIsRepeatedForARecordThatCouldNotBeDeleted(t *testing.T) {
 		if _, err := w.engine().Undo(t.Context(), ""); rekey.KindOf(err) != rekey.KindNotFound {
 			t.Errorf("%s: a third undo: %v, want that there is nothing to undo", name, err)
 		}
+	}
+}
+
+func TestOneRecordThatStaysDoesNotKeepTheOtherConfigsFromUndo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0}, section{"two", dead[:len(dead)-1] + "2", 0})
+	before, err := os.ReadFile(w.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.apply(w.target(0, rekey.RemedyCreate), w.target(1, rekey.RemedyCreate))
+	w.deny["delete"] = true
+	done, err := w.engine().Undo(t.Context(), "")
+	if after, rerr := os.ReadFile(w.config); err == nil || len(done) != 2 || rerr != nil || string(after) != string(before) {
+		t.Errorf("got %+v, %v, and the config\n%s\nwant two records that stay and\n%s", done, err, after, before)
+	}
+}
+
+func TestARepairThatIsBeingUndoneIsNotResumed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(section{"one", dead, 0})
+	w.noReplace = true
+	w.apply(w.target(0, rekey.RemedyCreate))
+	w.noReplace, w.offline = false, true
+	if _, err := w.engine().Undo(t.Context(), ""); err == nil {
+		t.Fatal("the undo without a user token had no error")
+	}
+	w.offline = false
+	if r := w.resume(); len(r) != 0 || w.sections()[0].Token != rekey.NewToken(dead) {
+		t.Errorf("got %+v and the token %s, want nothing resumed and the old token", r, w.sections()[0].Token)
+	}
+	if text := w.undo(); len(w.records("runners/all")) != 0 {
+		t.Errorf("the record is still there (%s)", text)
 	}
 }
 
