@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"rekey"
+	"rekey/internal/durable"
 )
 
 // maxRecords bounds what one command makes.
@@ -30,25 +33,17 @@ func (a *App) makeRecords(ctx context.Context, in SimulatedInput) error {
 	if in.Records < 1 || in.Records > maxRecords {
 		return rekey.Errorf(rekey.KindInvalid, "%d records cannot be made", in.Records).WithHint("use a number from 1 to %d", maxRecords)
 	}
-	f, err := os.OpenFile(in.Config, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return rekey.Errorf(rekey.KindConflict, "the config for the new records: %w", err).WithHint("name a file that is not there with --config; run it again without --records")
+	if _, err := os.Lstat(in.Config); !errors.Is(err, fs.ErrNotExist) {
+		return rekey.Errorf(rekey.KindConflict, "%s is there already: the config for the new records must be a new file", in.Config).
+			WithHint("name a file that is not there with --config; run it again without --records")
 	}
-	err = a.withRunningLab(ctx, in.LabDir, func(c *labClient) error {
+	return a.withRunningLab(ctx, in.LabDir, func(c *labClient) error {
 		made, err := c.makeRecords(ctx, in.Records)
 		if err != nil {
 			return err
 		}
-		_, err = f.WriteString(fleetConfig(c.base, made))
-		return err
+		return durable.WriteNew(in.Config, []byte(fleetConfig(c.base, made)), 0o600)
 	})
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		_ = os.Remove(in.Config)
-	}
-	return err
 }
 
 func (c *labClient) makeRecords(ctx context.Context, n int) ([]record, error) {
