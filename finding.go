@@ -33,6 +33,9 @@ const (
 	ReservedArguments          Cause = "reserved-arguments"
 	RotationNotSaved           Cause = "rotation-not-saved"
 	UnhealthyWindow            Cause = "unhealthy-window"
+	ClonedSystemID             Cause = "cloned-system-id"
+	ServerRestored             Cause = "server-restored"
+	NotPropagated              Cause = "not-propagated"
 )
 
 // Severity orders findings: info, warning, error.

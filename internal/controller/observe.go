@@ -69,6 +69,8 @@ type Observer struct {
 	NoTouch  bool // send no request that carries a runner token
 	Touch    bool // permit a verify without a system id
 	Logs     []Log
+	// Wait sleeps before a fresh token is asked about again; nil: a timer.
+	Wait func(ctx context.Context, d time.Duration) error
 	// Progress is called after each section, from several goroutines.
 	Progress func(done, total int)
 }
@@ -239,7 +241,13 @@ func (o *Observer) answer(ctx context.Context, srv *server, s *diagnose.Section,
 	}
 	ctx, stop := srv.patient(ctx)
 	defer stop()
-	a := o.Ask(ctx, remedy.Question{Config: s.Config, TLS: s.TLS, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch})
+	ask := func() rekey.Answer {
+		return o.Ask(ctx, remedy.Question{Config: s.Config, TLS: s.TLS, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch})
+	}
+	a := ask()
+	if again, ok := o.again(ctx, srv, s, a, ask); ok {
+		s.Earlier, a = a, again
+	}
 	srv.heard(a)
 	return a
 }

@@ -21,6 +21,7 @@ type server struct {
 	facts    diagnose.Server
 	lastGood time.Time
 	gaveUp   bool
+	repeated int // fresh tokens that were asked about again
 }
 
 // servers finds the GitLabs that the sections name and asks each about itself.

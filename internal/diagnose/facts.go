@@ -60,7 +60,9 @@ type Section struct {
 	SystemIDProblem string // why SystemID is "", for people
 
 	Answer rekey.Answer // AnswerNotAsked when nothing was sent
-	Record Record
+	// Earlier is the refusal of a fresh token before Answer accepted it; else zero.
+	Earlier rekey.Answer
+	Record  Record
 }
 
 // TLSFiles are a section's own TLS files; "" leaves it to the system.

@@ -138,6 +138,7 @@ func (c *court) judge(s *section) {
 	c.judgeSharing(s)
 	c.judgeInForce(s)
 	c.judgeLogs(s)
+	c.judgeTogether(s)
 	if s.verdict == rekey.Valid {
 		c.judgeValid(s)
 	}

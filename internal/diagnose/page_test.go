@@ -70,7 +70,9 @@ func indexPage() string {
 	for _, c := range Planned() {
 		slugs = append(slugs, "`"+string(c)+"`")
 	}
-	fmt.Fprintf(&b, "\nReserved for causes that are not judged yet: %s.\n", strings.Join(slugs, ", "))
+	if len(slugs) > 0 {
+		fmt.Fprintf(&b, "\nReserved for causes that are not judged yet: %s.\n", strings.Join(slugs, ", "))
+	}
 	return b.String()
 }
 

@@ -65,9 +65,7 @@ func LookupEntry(cause rekey.Cause) (Entry, bool) {
 // finding carries them and they have no page.
 func Planned() []rekey.Cause { return slices.Clone(planned) }
 
-var planned = []rekey.Cause{
-	"cloned-system-id", "server-restored", "not-propagated",
-}
+var planned []rekey.Cause
 
 // rank is the cause's place in the registry, len(registry) when it has none.
 func rank(cause rekey.Cause) int {

@@ -15,6 +15,7 @@ var judged = []rekey.Cause{
 	rekey.ServerReadOnly, rekey.RunnerOrphaned, rekey.UnexpectedAnswer,
 	rekey.RotationNotScheduled, rekey.SharedToken, rekey.OtherConfigInForce, rekey.ReloadMissed,
 	rekey.RunnerTokenInLegacyField, rekey.ReservedArguments, rekey.RotationNotSaved, rekey.UnhealthyWindow,
+	rekey.ClonedSystemID, rekey.ServerRestored, rekey.NotPropagated,
 }
 
 func TestRegistryIsComplete(t *testing.T) {

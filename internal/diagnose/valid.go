@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"rekey"
 )
@@ -16,6 +17,7 @@ func (c *court) judgeValid(s *section) {
 			"Correct `token_expires_at` in the section (`rekey fix` writes token and dates together): gitlab-runner's own timer acts on the stale date and would rotate the token."
 	}
 	s.judgeSuffix()
+	s.judgeDelay()
 	s.judgeScope(c.Expect)
 	s.judgeIdle()
 	s.judgeVersions()
@@ -31,6 +33,16 @@ func (s *section) stillAccepted() rekey.Evidence {
 		return s.inAnswer("GitLab accepts the token and says that it expires %s", day(at))
 	}
 	return s.inAnswer("GitLab accepts the token")
+}
+
+// judgeDelay tells of a fresh token that GitLab refused first and accepted when it
+// was asked again: nothing is left to do.
+func (s *section) judgeDelay() {
+	if first := s.Earlier; first.Kind == rekey.AnswerRefused {
+		s.found(rekey.NotPropagated, rekey.Info, rekey.Certain,
+			s.inAnswer("GitLab refused this token at first and accepted it %s later, as it was new (obtained %s)", s.Answer.At.Sub(first.At).Round(100*time.Millisecond), day(s.ObtainedAt)),
+			s.inFile("`token_obtained_at` is %s", day(s.ObtainedAt)))
+	}
 }
 
 // judgeSuffix tells of the "/ci" of GitLab's first years, which gitlab-runner

@@ -120,6 +120,8 @@ var leftBecause = map[rekey.Cause]string{
 	rekey.OnlineButIdle:        "the token is fine; the record's own attributes keep jobs away",
 	rekey.VersionSkew:          "the token is fine; gitlab-runner and GitLab are too far apart",
 	rekey.RotationNotScheduled: "the token is good until it expires; no good token is reset",
+	rekey.ServerRestored:       "the server may be mended first; what is reset before that may be lost again",
+	rekey.ClonedSystemID:       "a system id is not a token",
 	rekey.UnhealthyWindow:      "the token is good; gitlab-runner has to try again",
 	rekey.OtherConfigInForce:   "a token in a file that is not in force changes nothing",
 	rekey.ReloadMissed:         "the token is good; gitlab-runner has to load the file",

@@ -1,0 +1,137 @@
+package diagnose
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+
+	"rekey"
+)
+
+// judgeTogether looks at what only several sections show together: a GitLab that
+// went back in time or lost its secrets, and hosts that were cloned.
+func (c *court) judgeTogether(s *section) {
+	if s.Answer.Kind == rekey.AnswerRefused && !s.reference && !hasCause(s.findings, rekey.WrongInstance) {
+		c.judgeOlderWorks(s)
+		c.judgeSecrets(s)
+		c.judgeNewestGone(s)
+	}
+	c.judgeClone(s)
+}
+
+// judgeOlderWorks: of two tokens of one record the later one is refused and the
+// earlier one accepted. A reset never leads there; a backup put back does.
+func (c *court) judgeOlderWorks(s *section) {
+	const apart = time.Minute
+	if s.RunnerID == 0 || s.ObtainedAt.IsZero() {
+		return
+	}
+	for _, o := range c.sections {
+		id := o.RunnerID
+		if o.Answer.RunnerID != 0 {
+			id = o.Answer.RunnerID
+		}
+		if o.base != s.base || id != s.RunnerID || o.token == s.token || !o.accepted() || o.ObtainedAt.IsZero() || s.ObtainedAt.Sub(o.ObtainedAt) < apart {
+			continue
+		}
+		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(),
+			s.inFile("this token was obtained %s", day(s.ObtainedAt)),
+			o.inAnswer("an older token of runner %d, %s of section %d of %s, obtained %s, is accepted", s.RunnerID, o.token, o.Index, o.Config, day(o.ObtainedAt)))
+		return
+	}
+}
+
+// judgeSecrets: GitLab refuses every token and fails to show the records. Without
+// its secrets it can decrypt neither.
+func (c *court) judgeSecrets(s *section) {
+	const least = 2
+	if !s.brokenPage() {
+		return
+	}
+	broken := map[rekey.RunnerID]bool{}
+	for _, o := range c.sections {
+		switch {
+		case o.base != s.base:
+		case o.accepted():
+			return
+		case o.Answer.Kind == rekey.AnswerRefused && o.brokenPage():
+			broken[o.RunnerID] = true
+		}
+	}
+	if len(broken) >= least {
+		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(),
+			s.inRecord("GitLab fails to show runner %d%s", s.RunnerID, because(s.Record.Reason)),
+			missing("the same holds for %d runners of this GitLab, and it accepts no token: it may have lost its secrets (gitlab-secrets.json)", len(broken)))
+	}
+}
+
+func (s *section) brokenPage() bool {
+	return s.Record.Lookup == LookupFailed && strings.Contains(s.Record.Reason, "500")
+}
+
+// judgeNewestGone: several records are gone, and all of them are newer than every
+// one that is there. Somebody may have deleted just these, so it is a hint.
+func (c *court) judgeNewestGone(s *section) {
+	const least = 3
+	if s.Record.Lookup != LookupGone {
+		return
+	}
+	gone := map[rekey.RunnerID]bool{}
+	var highest rekey.RunnerID
+	for _, o := range c.sections {
+		if o.base != s.base {
+			continue
+		}
+		switch o.Record.Lookup {
+		case LookupGone:
+			gone[o.RunnerID] = true
+		case LookupFound:
+			highest = max(highest, o.RunnerID)
+		}
+	}
+	for id := range gone {
+		if id <= highest {
+			return
+		}
+	}
+	if highest > 0 && len(gone) >= least {
+		s.found(rekey.ServerRestored, rekey.Info, rekey.Likely,
+			s.inRecord("%d runners of these configs are gone, and all of them are newer than runner %d, the newest that is there: GitLab may have been restored from a backup", len(gone), highest),
+			missing("GitLab's administrator knows; the newest runner of the whole GitLab would support it"))
+	}
+}
+
+// judgeClone: one system id beside configs of different directories. The ids that
+// begin with r_ are drawn at random, so that one is a copy of the other; those with
+// s_ follow from the machine, and two services of one machine share them.
+func (c *court) judgeClone(s *section) {
+	if s.SystemID == "" || s.base == "" {
+		return
+	}
+	for _, o := range c.sections {
+		if o.SystemID != s.SystemID || o.base != s.base || o.directory() == s.directory() {
+			continue
+		}
+		severity, confidence := rekey.Info, rekey.Possible
+		together := "with another runner"
+		random := strings.HasPrefix(string(s.SystemID), "r_")
+		switch {
+		case o.token == s.token && random:
+			severity, confidence, together = rekey.Warning, rekey.Likely, "with the same token, so that GitLab takes both for one runner manager"
+		case o.token == s.token:
+			together = "with the same token"
+		case !random:
+			continue
+		}
+		s.found(rekey.ClonedSystemID, severity, confidence,
+			s.evidence(s.directory(), s.now, "the system id %s stands in %s too, %s", s.SystemID, o.directory(), together))
+		return
+	}
+}
+
+func (s *section) directory() string {
+	if s.config.File.Path != "" {
+		return filepath.Dir(s.config.File.Path)
+	}
+	return filepath.Dir(s.Config)
+}
