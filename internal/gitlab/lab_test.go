@@ -171,7 +171,7 @@ func TestScopesOfTheLab(t *testing.T) {
 
 func TestPipelineOnTheLab(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, labtest.Options{Profile: "gitlab.com"})
+	l := labtest.Start(t, labtest.Options{Version: "18.1", Profile: "gitlab.com"})
 	c, ctx := client(t, l.URL, l.Admin), t.Context()
 	id, path := l.Project("canary", l.Group("top", 0))
 	l.CIConfig(id, "job:\n  tags: [rekey-canary]\n  script: [echo hello]\n")
