@@ -15,6 +15,7 @@ func (c *court) judgeTogether(s *section) {
 		c.judgeOlderWorks(s)
 		c.judgeSecrets(s)
 		c.judgeNewestGone(s)
+		c.judgeAllRefused(s)
 	}
 	c.judgeClone(s)
 }
@@ -98,6 +99,27 @@ func (c *court) judgeNewestGone(s *section) {
 		s.found(rekey.ServerRestored, rekey.Info, rekey.Likely,
 			s.inRecord("%d runners of these configs are gone, and all of them are newer than runner %d, the newest that is there: GitLab may have been restored from a backup", len(gone), highest),
 			missing("GitLab's administrator knows; the newest runner of the whole GitLab would support it"))
+	}
+}
+
+// judgeAllRefused: every record is there and no token is accepted. The configs may
+// as well be the ones that are out of date (put back from a backup), or each token
+// was reset: it is merely possible.
+func (c *court) judgeAllRefused(s *section) {
+	const least = 3
+	refused := map[rekey.RunnerID]bool{}
+	for _, o := range c.sections {
+		switch {
+		case o.base != s.base:
+		case o.accepted():
+			return
+		case o.Answer.Kind == rekey.AnswerRefused && o.record() != nil:
+			refused[o.RunnerID] = true
+		}
+	}
+	if s.record() != nil && len(refused) >= least {
+		s.found(rekey.ServerRestored, rekey.Info, rekey.Possible, s.answerSeen(),
+			missing("GitLab has the records of %d sections and accepts the token of none: it may have been restored or have lost its secrets, or these configs were; runners on other hosts would decide", len(refused)))
 	}
 }
 

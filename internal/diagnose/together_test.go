@@ -27,6 +27,8 @@ func TestJudgeTogether(t *testing.T) {
 	t.Parallel()
 	const (
 		goneOnly = "invalid\nrecord-deleted error certain"
+		reset    = "invalid\nrotated-elsewhere error likely"
+		hint     = "\nserver-restored info possible"
 		hinted   = goneOnly + "\nserver-restored info likely"
 		untold   = "invalid\nrecord-deleted error possible\nrotated-elsewhere error possible"
 	)
@@ -77,6 +79,13 @@ func TestJudgeTogether(t *testing.T) {
 		"one record cannot be shown": {[]diagnose.Section{of(0, 7, refused, broken)}, []string{untold}},
 		"the records are not reached": {
 			[]diagnose.Section{of(0, 7, refused, page("timeout")), of(1, 8, refused, page("timeout"))}, []string{untold, untold}},
+
+		"every record is there, no token is accepted": {
+			[]diagnose.Section{of(0, 7, refused, found), of(1, 8, refused, found), of(2, 9, refused, found)},
+			[]string{reset + hint, reset + hint, reset + hint}},
+		"the same, but one token is accepted": {
+			[]diagnose.Section{of(0, 7, refused, found), of(1, 8, refused, found), of(2, 9, refused, found), of(3, 10)},
+			[]string{reset, reset, reset, "valid"}},
 
 		"the newest three are gone": {
 			[]diagnose.Section{of(0, 7, found), of(1, 8, refused, gone), of(2, 9, refused, gone), of(3, 10, refused, gone)},
