@@ -78,6 +78,6 @@ const (
 	StatusVerified Status = "verified" // done; GitLab accepts the token; not proved by a job
 	// StatusDelivered: the config has the new token; nothing could be asked of it.
 	StatusDelivered Status = "delivered"
-	StatusOpen     Status = "open"     // begun and not finished; the next fix resumes it
-	StatusFailed   Status = "failed"   // ended without a change that holds
+	StatusOpen      Status = "open"   // begun and not finished; the next fix resumes it
+	StatusFailed    Status = "failed" // ended without a change that holds
 )
