@@ -62,7 +62,7 @@ type Observer struct {
 	Registration func(ctx context.Context, base string) (*bool, rekey.Evidence)
 	Getenv       func(name string) (string, bool)
 	Now          func() time.Time
-	// Workers is how many sections are asked about at once; 0: 64.
+	// Workers is how many sections are asked about at once; 0: 128.
 	Workers int
 	// Patience is how long one GitLab may go without a usable answer; 0: 30 s.
 	Patience time.Duration
@@ -195,7 +195,7 @@ func (o *Observer) workers() int {
 	if o.Workers > 0 {
 		return o.Workers
 	}
-	return 64
+	return 128
 }
 
 type counter struct {
