@@ -141,22 +141,22 @@ func TestScopesOfTheLab(t *testing.T) {
 	ctx, seal := t.Context(), func([]byte) error { return nil }
 	user := l.User("dev")
 	made := l.Runner("instance", 0, nil)
-	for scope, check := range map[string]func(*gitlab.Client) (error, string){
-		"read_api": func(c *gitlab.Client) (error, string) {
+	for scope, check := range map[string]func(*gitlab.Client) (string, error){
+		"read_api": func(c *gitlab.Client) (string, error) {
 			_, err := c.CreateRunner(ctx, rekey.NewRunner{Scope: rekey.ScopeInstance, RunUntagged: true}, seal)
-			return err, "create_runner"
+			return "create_runner", err
 		},
-		"create_runner": func(c *gitlab.Client) (error, string) { _, err := c.FindByTag(ctx, "x"); return err, "read_api" },
-		"read_user": func(c *gitlab.Client) (error, string) {
+		"create_runner": func(c *gitlab.Client) (string, error) { _, err := c.FindByTag(ctx, "x"); return "read_api", err },
+		"read_user": func(c *gitlab.Client) (string, error) {
 			_, err := c.Runner(ctx, rekey.RunnerID(made.ID))
-			return err, "manage_runner"
+			return "manage_runner", err
 		},
-		"api": func(c *gitlab.Client) (error, string) {
+		"api": func(c *gitlab.Client) (string, error) {
 			_, err := c.CreateRunner(ctx, rekey.NewRunner{Scope: rekey.ScopeInstance, RunUntagged: true}, seal)
-			return err, "administrator"
+			return "administrator", err
 		},
 	} {
-		err, hint := check(client(t, l.URL, l.PAT(user, scope)))
+		hint, err := check(client(t, l.URL, l.PAT(user, scope)))
 		if rekey.KindOf(err) != rekey.KindDenied || !strings.Contains(rekey.HintOf(err), hint) || gitlab.OutcomeUnknown(err) {
 			t.Errorf("%s: %v (%s, hint %q), want denied with a hint at %s", scope, err, rekey.KindOf(err), rekey.HintOf(err), hint)
 		}

@@ -24,7 +24,6 @@ type access struct {
 var (
 	anyone   = access{public: true}
 	machine  = access{public: true, runner: true}
-	withAPI  = access{}
 	userInfo = access{scopes: []string{"read_user"}}
 	// POST /user/runners only.
 	runnerCreation = access{scopes: []string{"create_runner"}}

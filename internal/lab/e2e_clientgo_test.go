@@ -196,6 +196,7 @@ func (c *clientGo) registration() {
 	made := must[*gitlab.Runner](c.T)(c.admin.Runners.RegisterNewRunner(&gitlab.RegisterNewRunnerOptions{Token: &token, Description: new("legacy"), TagList: &[]string{"legacy"}, Info: &gitlab.RegisterNewRunnerInfoOptions{Name: new("e2e")}}))
 	c.same("the registered token", made.Token != "", true)
 	c.done(c.admin.Runners.DeleteRegisteredRunner(&gitlab.DeleteRegisteredRunnerOptions{Token: &made.Token}))
+	//lint:ignore SA1019 the legacy flow is what is tried
 	project := must[*gitlab.RunnerRegistrationToken](c.T)(c.dev.Runners.ResetProjectRunnerRegistrationToken(c.project))
 	made = must[*gitlab.Runner](c.T)(c.dev.Runners.RegisterNewRunner(&gitlab.RegisterNewRunnerOptions{Token: project.Token, RunUntagged: new(true)}))
 	c.done(c.dev.Runners.RemoveRunner(made.ID))
