@@ -96,7 +96,7 @@ func (l *labProcess) pollFor(b *testing.B, requests [][]byte, length time.Durati
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer func() { _ = w.conn.Close() }()
+		b.Cleanup(func() { _ = w.conn.Close() })
 		wires[i] = w
 	}
 	runtime.GC()

@@ -47,7 +47,7 @@ func TestAPlanWithoutTouchSendsNoRunnerToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
+		t.Cleanup(f.Close)
 		plan, err := f.Plan(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -8,15 +8,22 @@ import (
 	"rekey/internal/lab"
 )
 
-// What the lab's management API takes and tells.
+// The lab's management API takes and tells these.
 type (
-	LabState    = lab.State
+	// LabState is all that is ordered of a lab.
+	LabState = lab.State
+	// LabUpgraded is what an upgrade changed.
 	LabUpgraded = lab.Upgraded
-	LabMode     = lab.Maintenance
+	// LabMode is the maintenance mode and its message.
+	LabMode = lab.Maintenance
+	// LabSnapshot is one snapshot.
 	LabSnapshot = lab.Snapshot
-	LabClock    = lab.ClockState
+	// LabClock is the lab's clock.
+	LabClock = lab.ClockState
+	// LabAdvanced is what moving the clock did.
 	LabAdvanced = lab.Advanced
-	LabFault    = lab.Fault
+	// LabFault is one order to fail.
+	LabFault = lab.Fault
 )
 
 // told sends one order to the lab in dir and returns what it answers.
