@@ -63,6 +63,8 @@ type court struct {
 	servers  map[string]*Server     // by base
 	sharing  map[rekey.Token]*share // by effective token
 	bases    map[string]bool        // base URLs of the sections
+
+	gatherings map[string]*gathering // by base; see gathered
 }
 
 // section is one Section under judgement.

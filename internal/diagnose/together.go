@@ -27,12 +27,8 @@ func (c *court) judgeOlderWorks(s *section) {
 	if s.RunnerID == 0 || s.ObtainedAt.IsZero() {
 		return
 	}
-	for _, o := range c.sections {
-		id := o.RunnerID
-		if o.Answer.RunnerID != 0 {
-			id = o.Answer.RunnerID
-		}
-		if o.base != s.base || id != s.RunnerID || o.token == s.token || !o.accepted() || o.ObtainedAt.IsZero() || s.ObtainedAt.Sub(o.ObtainedAt) < apart {
+	for _, o := range c.gathered(s.base).accepted[s.RunnerID] {
+		if o.token == s.token || o.ObtainedAt.IsZero() || s.ObtainedAt.Sub(o.ObtainedAt) < apart {
 			continue
 		}
 		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(),
@@ -46,20 +42,11 @@ func (c *court) judgeOlderWorks(s *section) {
 // its secrets it can decrypt neither.
 func (c *court) judgeSecrets(s *section) {
 	const least = 2
-	if !s.brokenPage() {
+	all := c.gathered(s.base)
+	if !s.brokenPage() || len(all.accepted) > 0 {
 		return
 	}
-	broken := map[rekey.RunnerID]bool{}
-	for _, o := range c.sections {
-		switch {
-		case o.base != s.base:
-		case o.accepted():
-			return
-		case o.Answer.Kind == rekey.AnswerRefused && o.brokenPage():
-			broken[o.RunnerID] = true
-		}
-	}
-	if len(broken) >= least {
+	if broken := all.broken; len(broken) >= least {
 		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(),
 			s.inRecord("GitLab fails to show runner %d%s", s.RunnerID, because(s.Record.Reason)),
 			missing("the same holds for %d runners of this GitLab, and it accepts no token: it may have lost its secrets (gitlab-secrets.json)", len(broken)))
@@ -77,25 +64,9 @@ func (c *court) judgeNewestGone(s *section) {
 	if s.Record.Lookup != LookupGone {
 		return
 	}
-	gone := map[rekey.RunnerID]bool{}
-	var highest rekey.RunnerID
-	for _, o := range c.sections {
-		if o.base != s.base {
-			continue
-		}
-		switch o.Record.Lookup {
-		case LookupGone:
-			gone[o.RunnerID] = true
-		case LookupFound:
-			highest = max(highest, o.RunnerID)
-		}
-	}
-	for id := range gone {
-		if id <= highest {
-			return
-		}
-	}
-	if highest > 0 && len(gone) >= least {
+	all := c.gathered(s.base)
+	gone, highest := all.gone, all.highest
+	if highest > 0 && len(gone) >= least && all.lowestGone > highest {
 		s.found(rekey.ServerRestored, rekey.Info, rekey.Likely,
 			s.inRecord("%d runners of these configs are gone, and all of them are newer than runner %d, the newest that is there: GitLab may have been restored from a backup", len(gone), highest),
 			missing("GitLab's administrator knows; the newest runner of the whole GitLab would support it"))
@@ -107,17 +78,8 @@ func (c *court) judgeNewestGone(s *section) {
 // was reset: it is merely possible.
 func (c *court) judgeAllRefused(s *section) {
 	const least = 3
-	refused := map[rekey.RunnerID]bool{}
-	for _, o := range c.sections {
-		switch {
-		case o.base != s.base:
-		case o.accepted():
-			return
-		case o.Answer.Kind == rekey.AnswerRefused && o.record() != nil:
-			refused[o.RunnerID] = true
-		}
-	}
-	if s.record() != nil && len(refused) >= least {
+	all := c.gathered(s.base)
+	if refused := all.refused; len(all.accepted) == 0 && s.record() != nil && len(refused) >= least {
 		s.found(rekey.ServerRestored, rekey.Info, rekey.Possible, s.answerSeen(),
 			missing("GitLab has the records of %d sections and accepts the token of none: it may have been restored or have lost its secrets, or these configs were; runners on other hosts would decide", len(refused)))
 	}
@@ -130,8 +92,12 @@ func (c *court) judgeClone(s *section) {
 	if s.SystemID == "" || s.base == "" {
 		return
 	}
-	for _, o := range c.sections {
-		if o.SystemID != s.SystemID || o.base != s.base || o.directory() == s.directory() {
+	twins := c.gathered(s.base).twins[s.SystemID]
+	if twins.directories < 2 {
+		return
+	}
+	for _, o := range twins.sections {
+		if o.directory() == s.directory() {
 			continue
 		}
 		severity, confidence := rekey.Info, rekey.Possible
@@ -156,4 +122,76 @@ func (s *section) directory() string {
 		return filepath.Dir(s.config.File.Path)
 	}
 	return filepath.Dir(s.Config)
+}
+
+// gathering is what the sections of one GitLab show together. It is made once:
+// a fleet has thousands of them.
+type gathering struct {
+	accepted   map[rekey.RunnerID][]*section // by the id that GitLab told, else the file's
+	broken     map[rekey.RunnerID]bool       // refused, and their pages fail
+	refused    map[rekey.RunnerID]bool       // refused, and their records are there
+	gone       map[rekey.RunnerID]bool
+	lowestGone rekey.RunnerID
+	highest    rekey.RunnerID // that was found
+	twins      map[rekey.SystemID]twins
+}
+
+// twins are the sections beside one system id.
+type twins struct {
+	sections    []*section
+	directories int
+	directory   string // of the last one
+}
+
+func (c *court) gathered(base string) *gathering {
+	if c.gatherings == nil {
+		c.gatherings = map[string]*gathering{}
+		for _, s := range c.sections {
+			if c.gatherings[s.base] == nil {
+				c.gatherings[s.base] = &gathering{accepted: map[rekey.RunnerID][]*section{}, broken: map[rekey.RunnerID]bool{},
+					refused: map[rekey.RunnerID]bool{}, gone: map[rekey.RunnerID]bool{}, twins: map[rekey.SystemID]twins{}}
+			}
+			c.gatherings[s.base].add(s)
+		}
+	}
+	return c.gatherings[base]
+}
+
+func (g *gathering) add(s *section) {
+	switch {
+	case s.accepted():
+		id := s.RunnerID
+		if s.Answer.RunnerID != 0 {
+			id = s.Answer.RunnerID
+		}
+		g.accepted[id] = append(g.accepted[id], s)
+	case s.Answer.Kind == rekey.AnswerRefused && s.brokenPage():
+		g.broken[s.RunnerID] = true
+	case s.Answer.Kind == rekey.AnswerRefused && s.record() != nil:
+		g.refused[s.RunnerID] = true
+	}
+	switch s.Record.Lookup {
+	case LookupGone:
+		g.gone[s.RunnerID] = true
+		if g.lowestGone == 0 || s.RunnerID < g.lowestGone {
+			g.lowestGone = s.RunnerID
+		}
+	case LookupFound:
+		g.highest = max(g.highest, s.RunnerID)
+	}
+	g.beside(s)
+}
+
+// beside counts directories as they change along the configs: each config's
+// sections stand together.
+func (g *gathering) beside(s *section) {
+	if s.SystemID == "" {
+		return
+	}
+	t := g.twins[s.SystemID]
+	if dir := s.directory(); len(t.sections) == 0 || dir != t.directory {
+		t.directory, t.directories = dir, t.directories+1
+	}
+	t.sections = append(t.sections, s)
+	g.twins[s.SystemID] = t
 }
