@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,8 +14,7 @@ import (
 // lanes is how many labs a scenario is tried on at once; canaries mostly wait.
 const lanes, lanesOfCanaries = 2, 4
 
-// TestCrashAtEveryPoint kills the real binary at each of the named points of a
-// repair, gives the command again, and holds what it came to against the
+// TestCrashAtEveryPoint kills the real binary at every named point of a repair, gives the command again, and holds what it came to against the
 // promises of inspect. Every third resumption is killed too.
 func TestCrashAtEveryPoint(t *testing.T) {
 	t.Parallel()
@@ -42,16 +42,40 @@ func killEverywhere(t *testing.T, s scenario) int {
 		lanes = lanesOfCanaries
 	}
 	t.Logf("%d points:\n%s", len(passed), table(passed))
+	numbers := chosen(passed, first, len(s.name))
 	for lane := range lanes {
 		t.Run("lane "+strconv.Itoa(lane), func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, s.version)
-			for n := first + lane; n <= len(passed); n += lanes {
-				killAt(s, w, n, passed[n-1])
+			for i := lane; i < len(numbers); i += lanes {
+				killAt(s, w, numbers[i], passed[numbers[i]-1])
 			}
 		})
 	}
-	return len(passed) - first + 1
+	return len(numbers)
+}
+
+// chosen returns the numbers of the points to kill at, from first on: each name
+// once, which of its occurrences turns with the scenario, and every occurrence
+// where REKEY_CRASH_EVERY is set, as `make crash` does.
+func chosen(passed []string, first, turn int) []int {
+	every := os.Getenv("REKEY_CRASH_EVERY") != ""
+	at := map[string][]int{}
+	var numbers []int
+	for n := first; n <= len(passed); n++ {
+		at[passed[n-1]] = append(at[passed[n-1]], n)
+		if every {
+			numbers = append(numbers, n)
+		}
+	}
+	if every {
+		return numbers
+	}
+	for _, places := range at {
+		numbers = append(numbers, places[turn%len(places)])
+	}
+	slices.Sort(numbers)
+	return numbers
 }
 
 func lastIndex(list []string, name string) int {

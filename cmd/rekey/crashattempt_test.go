@@ -153,7 +153,7 @@ func (a *attempt) install(broken planted) {
 	if broken.url == "" {
 		broken.url = a.lab.URL
 	}
-	obtained := time.Now().UTC().Add(time.Second).Format(time.RFC3339) // after the record was made, however the seconds fall
+	obtained := time.Now().UTC().Add(-10 * time.Minute).Format(time.RFC3339) // not so fresh that doctor would ask again
 	var b strings.Builder
 	b.WriteString("# Runner host. Ask the platform team before you touch this file.\nconcurrent = 4   # two cores, twice\ncheck_interval = 1\n\n[session_server]\n  session_timeout = 1800\n")
 	for _, s := range []planted{{"steady", a.lab.URL, steady.Token, steady.ID}, broken} {
