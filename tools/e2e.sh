@@ -34,7 +34,7 @@ status=0
 go test -p 2 "$@" -count=1 -v -run '^TestE2E' ./... >"$log" 2>&1 || status=$?
 grep -Ev 'no test files|no tests to run|^testing: warning|^PASS$' "$log" || true
 echo 'e2e: API clients:'
-grep -E '^ *e2e_[a-z]+_test\.go:[0-9]+: (client-go|python-gitlab|glab)' "$log" | sed 's/^[^:]*:[0-9]*: /  /' || true
+grep -E '^ *e2e_[a-z]+_test\.go:[0-9]+: (client-go|python-gitlab|glab|Current glab)' "$log" | sed 's/^[^:]*:[0-9]*: /  /' || true
 if [ "$status" = 0 ] && ! grep -q '^=== RUN' "$log"; then
 	echo 'e2e: there is no end-to-end test (TestE2E…) yet; nothing was run' >&2
 	exit 1
