@@ -261,7 +261,7 @@ func (p *Planner) scope(s diagnose.Section) choice {
 // duplicate leaves the token to the first section that has it and gives each
 // other one a record of its own.
 func (p *Planner) duplicate(s diagnose.Section, r diagnose.SectionReport) (choice, bool) {
-	if r.Verdict != rekey.Valid || p.Flags.AcceptDuplicate {
+	if r.Verdict != rekey.Valid {
 		return choice{}, false
 	}
 	if p.keeper[s.Token] == (place{s.Config, s.Index}) {

@@ -13,17 +13,16 @@ import (
 // Flags are what the operator says about the records to be made, where the old
 // ones cannot be read, and which sections to repair.
 type Flags struct {
-	Scope           rekey.Scope
-	Group, Project  string // path or id
-	Description     string
-	Tags            []string
-	RunUntagged     *bool
-	Locked          *bool
-	AccessLevel     string
-	Sections        []string // names or indexes; empty: all
-	SeparateRecord  bool     // make a new record where a reset would lock others out
-	TokenGiven      bool     // a token was given by --token-file
-	AcceptDuplicate bool     // leave one token in two sections alone
+	Scope          rekey.Scope
+	Group, Project string // path or id
+	Description    string
+	Tags           []string
+	RunUntagged    *bool
+	Locked         *bool
+	AccessLevel    string
+	Sections       []string // names or indexes; empty: all
+	SeparateRecord bool     // make a new record where a reset would lock others out
+	TokenGiven     bool     // a token was given by --token-file
 }
 
 // Planner makes a plan from a judgement. It asks GitLab only to resolve the names
