@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -40,19 +39,7 @@ func (h Host) generated(f File) string {
 	case h.renderedByChart(f):
 		return "Helm"
 	}
-	for _, line := range header(f.Data) {
-		for _, m := range marks {
-			if m.pattern.MatchString(line) {
-				return m.tool
-			}
-		}
-	}
-	for _, p := range placeholders {
-		if bytes.Contains(f.Data, []byte(p)) {
-			return "user-data"
-		}
-	}
-	return ""
+	return GeneratedBy(f.Data)
 }
 
 // inVolume recognises how the kubelet lays out a ConfigMap or Secret: the file

@@ -18,7 +18,8 @@ import (
 	"rekey/internal/durable"
 )
 
-const systemIDName = ".runner_system_id"
+// SystemIDName is the file beside the config that holds the system id.
+const SystemIDName = ".runner_system_id"
 
 var systemIDPattern = regexp.MustCompile(`^[sr]_[0-9a-zA-Z]{12}$`)
 
@@ -27,12 +28,12 @@ var systemIDPattern = regexp.MustCompile(`^[sr]_[0-9a-zA-Z]{12}$`)
 // the config is a symbolic link it may have been given either end, and two files
 // that differ are no answer. problem says why there is none.
 func (h Host) SystemID(configPath string) (id rekey.SystemID, problem string) {
-	id, problem = readSystemID(filepath.Join(filepath.Dir(configPath), systemIDName))
+	id, problem = readSystemID(filepath.Join(filepath.Dir(configPath), SystemIDName))
 	real, err := filepath.EvalSymlinks(configPath)
 	if err != nil || filepath.Dir(real) == filepath.Dir(filepath.Clean(configPath)) {
 		return id, problem
 	}
-	other, otherProblem := readSystemID(filepath.Join(filepath.Dir(real), systemIDName))
+	other, otherProblem := readSystemID(filepath.Join(filepath.Dir(real), SystemIDName))
 	switch {
 	case id == "" && other != "":
 		return other, ""
@@ -62,11 +63,7 @@ func readSystemID(file string) (rekey.SystemID, string) {
 	if err != nil {
 		return "", file + " cannot be read"
 	}
-	text := strings.TrimSpace(string(data))
-	if !systemIDPattern.MatchString(text) {
-		return "", file + " does not hold a system id (s_ or r_ and twelve letters or digits): gitlab-runner will replace it"
-	}
-	return rekey.SystemID(text), ""
+	return ParseSystemID(file, data)
 }
 
 // WriteSystemID returns the system id beside the config, and makes one first
@@ -74,7 +71,7 @@ func readSystemID(file string) (rekey.SystemID, string) {
 // drawn; mode 0600, the service user's. Only register calls it. The config's
 // directory must exist. An id that cannot be read is not replaced.
 func (h Host) WriteSystemID(configPath string) (rekey.SystemID, error) {
-	file := filepath.Join(filepath.Dir(configPath), systemIDName)
+	file := filepath.Join(filepath.Dir(configPath), SystemIDName)
 	if id, _ := h.SystemID(configPath); id != "" {
 		return id, nil
 	}

@@ -26,7 +26,7 @@ func TestSystemIDReadsAndNeverCreates(t *testing.T) {
 	}
 	for _, tc := range tests {
 		dir := t.TempDir()
-		put(t, filepath.Join(dir, systemIDName), tc.text)
+		put(t, filepath.Join(dir, SystemIDName), tc.text)
 		id, problem := h.SystemID(filepath.Join(dir, "config.toml"))
 		if id != tc.id || !strings.Contains(problem, tc.problem) || (problem == "") != (tc.problem == "") {
 			t.Errorf("%q: %q, %q; want %q, %q", tc.text, id, problem, tc.id, tc.problem)
@@ -47,15 +47,15 @@ func TestSystemIDOfALinkedConfig(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "real/config.toml"), "x")
 	path := link(t, "../real/config.toml", filepath.Join(dir, "given/config.toml"))
-	put(t, filepath.Join(dir, "real", systemIDName), "s_000000000000")
+	put(t, filepath.Join(dir, "real", SystemIDName), "s_000000000000")
 	if id, problem := h.SystemID(path); id != "s_000000000000" || problem != "" {
 		t.Errorf("beside the real config: %q, %q", id, problem)
 	}
-	put(t, filepath.Join(dir, "given", systemIDName), "s_000000000000")
+	put(t, filepath.Join(dir, "given", SystemIDName), "s_000000000000")
 	if id, _ := h.SystemID(path); id != "s_000000000000" {
 		t.Errorf("the same on both sides: %q", id)
 	}
-	put(t, filepath.Join(dir, "given", systemIDName), "s_111111111111")
+	put(t, filepath.Join(dir, "given", SystemIDName), "s_111111111111")
 	if id, problem := h.SystemID(path); id != "" || !strings.Contains(problem, "differ") {
 		t.Errorf("two that differ: %q, %q; want none and why", id, problem)
 	}
@@ -66,7 +66,7 @@ func TestWriteSystemID(t *testing.T) {
 	h := testHost(t)
 	put(t, h.at("/etc/machine-id"), "0123456789abcdef0123456789abcdef\n")
 	config := put(t, filepath.Join(t.TempDir(), "config.toml"), "x")
-	file := filepath.Join(filepath.Dir(config), systemIDName)
+	file := filepath.Join(filepath.Dir(config), SystemIDName)
 	// as: printf gitlab-runner | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef
 	const derived = "s_ee3af03959fe"
 	id, err := h.WriteSystemID(config)
@@ -135,7 +135,7 @@ func TestNewFilesBelongToTheService(t *testing.T) {
 	if _, err := h.WriteSystemID(config); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{config, filepath.Dir(config), filepath.Join(dir, "sub", systemIDName)} {
+	for _, path := range []string{config, filepath.Dir(config), filepath.Join(dir, "sub", SystemIDName)} {
 		info, err := os.Lstat(path)
 		if err != nil {
 			t.Fatal(err)
