@@ -1,7 +1,6 @@
 package gitlab
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -22,12 +21,17 @@ type Budget struct {
 	now        func() time.Time
 	configured rate.Limit
 
-	mu      sync.Mutex
-	limiter *rate.Limiter
-	paused  time.Time // no request before
-	strikes int       // 429s in a row, for those that do not say how long
-	started time.Time // of the first request
-	done    int64
+	turn chan struct{} // held by the one in front of the queue
+
+	mu       sync.Mutex
+	limit    rate.Limit
+	next     time.Time // when the next place in the pace is
+	paused   time.Time // no request before
+	server   time.Time // the last Date of the server's, read at serverAt
+	serverAt time.Time
+	strikes  int       // 429s in a row, for those that do not say how long
+	started  time.Time // of the first request
+	done     int64
 }
 
 // NewBudget allows rps requests per second, 0 for no limit of our own. now is
@@ -37,16 +41,12 @@ func NewBudget(rps float64, now func() time.Time) *Budget {
 	if rps > 0 {
 		limit = rate.Limit(rps)
 	}
-	return &Budget{now: now, configured: limit, limiter: rate.NewLimiter(limit, burst(limit))}
+	return &Budget{now: now, configured: limit, limit: limit, turn: make(chan struct{}, 1)}
 }
 
-// burst lets a tenth of a second's worth go at once.
-func burst(limit rate.Limit) int {
-	if limit == rate.Inf {
-		return 1
-	}
-	return max(1, int(limit/10))
-}
+// catchUp is how late a request may come and still have its place in the pace, so
+// that a busy machine loses nothing; what was not used for longer is gone.
+const catchUp = 100 * time.Millisecond
 
 // PausedError says that GitLab asked for a pause that does not fit the caller's
 // deadline; nothing was sent.
@@ -57,15 +57,68 @@ func (e *PausedError) Error() string {
 	return fmt.Sprintf("GitLab asks to wait %s, longer than the time given", e.For.Round(time.Second))
 }
 
+// Bound bounds a wait for GitLab: it returns a context that ends when GitLab has
+// been silent for too long, and what to call when the wait is over. Waiting for
+// our own pace is never under it. A nil Bound bounds nothing.
+type Bound func(context.Context) (context.Context, context.CancelFunc)
+
+func (b Bound) of(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b == nil {
+		return ctx, func() {}
+	}
+	return b(ctx)
+}
+
+// over is bound's error when nothing is left of it: nobody should queue for a
+// GitLab that was given up.
+func (b Bound) over(ctx context.Context) error {
+	ctx, stop := b.of(ctx)
+	defer stop()
+	return ctx.Err()
+}
+
+// within is a Bound of d in all, over however many waits; 0 bounds nothing.
+func within(d time.Duration, now func() time.Time) Bound {
+	if d <= 0 {
+		return nil
+	}
+	left := d
+	return func(ctx context.Context) (context.Context, context.CancelFunc) {
+		began := now()
+		ctx, cancel := context.WithTimeout(ctx, left)
+		return ctx, sync.OnceFunc(func() { cancel(); left -= now().Sub(began) })
+	}
+}
+
 // Wait blocks until a request may be sent. It fails at once with *PausedError
-// when a pause does not fit ctx's deadline, with context.DeadlineExceeded when
-// our own pace does not, and with ctx's error when it ends.
-func (b *Budget) Wait(ctx context.Context) error {
+// when a pause that GitLab asked for does not fit bound, with
+// with ctx's error, or bound's, when that ended before it would have its turn.
+func (b *Budget) Wait(ctx context.Context, bound Bound) error {
 	for {
-		pause := b.pause()
-		if pause <= 0 {
-			break
+		if err := bound.over(ctx); err != nil {
+			return err
 		}
+		if err := b.sitOut(ctx, bound); err != nil {
+			return err
+		}
+		if err := b.queue(ctx); err != nil {
+			return err
+		}
+		if b.enter() {
+			return nil
+		}
+	}
+}
+
+// sitOut waits for the pause that GitLab asked for.
+func (b *Budget) sitOut(ctx context.Context, bound Bound) error {
+	pause := b.pause()
+	if pause <= 0 {
+		return nil
+	}
+	ctx, stop := bound.of(ctx)
+	defer stop()
+	for ; pause > 0; pause = b.pause() {
 		if deadline, ok := ctx.Deadline(); ok && deadline.Sub(b.now()) < pause {
 			return &PausedError{For: pause}
 		}
@@ -73,19 +126,63 @@ func (b *Budget) Wait(ctx context.Context) error {
 			return err
 		}
 	}
-	b.mu.Lock()
-	limiter := b.limiter
-	b.mu.Unlock()
-	if err := limiter.Wait(ctx); err != nil {
-		return cmp.Or(ctx.Err(), context.DeadlineExceeded)
+	return nil
+}
+
+// queue waits for a place in our own pace. Only the one in front looks at the
+// clock: a rate that changed meanwhile holds for all behind it.
+func (b *Budget) queue(ctx context.Context) error {
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
+	defer func() { <-b.turn }()
+	for {
+		wait := b.place()
+		if wait <= 0 {
+			return ctx.Err()
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// place takes the next place when its time has come, else says how long it is
+// until then.
+func (b *Budget) place() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := b.now()
+	if b.limit == rate.Inf {
+		return 0
+	}
+	if b.next.IsZero() {
+		b.next = now
+	}
+	if b.next.After(now) {
+		return b.next.Sub(now)
+	}
+	if late := now.Add(-catchUp); b.next.Before(late) {
+		b.next = late
+	}
+	b.next = b.next.Add(time.Duration(float64(time.Second) / float64(b.limit)))
+	return 0
+}
+
+// enter counts a request, unless a pause began while it waited for its turn.
+func (b *Budget) enter() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.paused.After(b.now()) {
+		return false
+	}
 	if b.done == 0 {
 		b.started = b.now()
 	}
 	b.done++
-	return nil
+	return true
 }
 
 func (b *Budget) pause() time.Duration {
@@ -100,6 +197,9 @@ func (b *Budget) Observe(status int, header http.Header) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		b.server, b.serverAt = date, now
+	}
 	if status == http.StatusTooManyRequests {
 		return b.strike(now, header)
 	}
@@ -121,11 +221,10 @@ func (b *Budget) strike(now time.Time, header http.Header) time.Duration {
 	}
 	if b.paused.Before(now) {
 		b.strikes++
-		current := b.limiter.Limit()
-		if current == rate.Inf {
-			current = b.observed(now)
+		if b.limit == rate.Inf {
+			b.limit = b.observed(now)
 		}
-		b.setLimit(now, max(slowest, current/2))
+		b.limit = max(slowest, b.limit/2)
 	}
 	if until := now.Add(wait); until.After(b.paused) {
 		b.paused = until
@@ -142,32 +241,15 @@ func (b *Budget) spread(now time.Time, left float64, reset time.Duration) {
 		}
 		return
 	}
-	b.setLimit(now, min(b.configured, max(slowest, rate.Limit(0.9*left/reset.Seconds()))))
+	b.limit = min(b.configured, max(slowest, rate.Limit(0.9*left/reset.Seconds())))
 }
 
 // recover grows the rate by a twentieth up to what was configured.
 func (b *Budget) recover() {
-	current := b.limiter.Limit()
-	if current == b.configured {
-		return
+	b.limit *= 1.05
+	if b.limit >= b.configured || b.limit > 5000 {
+		b.limit = b.configured
 	}
-	grown := current * 1.05
-	if grown >= b.configured || grown > 5000 {
-		grown = b.configured
-	}
-	b.setLimit(b.now(), grown)
-}
-
-func (b *Budget) setLimit(now time.Time, limit rate.Limit) {
-	if limit == b.limiter.Limit() {
-		return
-	}
-	if b.limiter.Limit() == rate.Inf {
-		b.limiter = rate.NewLimiter(limit, burst(limit))
-		return
-	}
-	b.limiter.SetLimitAt(now, limit)
-	b.limiter.SetBurstAt(now, burst(limit))
 }
 
 // observed is the rate so far, requests per second.
@@ -177,6 +259,24 @@ func (b *Budget) observed(now time.Time) rate.Limit {
 		return rate.Limit(max(1, b.done))
 	}
 	return rate.Limit(float64(b.done) / max(elapsed, 1))
+}
+
+// Clock returns the server's last Date and the local time when it came; both zero
+// when none was read yet.
+func (b *Budget) Clock() (server, read time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.server, b.serverAt
+}
+
+// Rate is how many requests a second are allowed now; 0 for no limit.
+func (b *Budget) Rate() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit == rate.Inf {
+		return 0
+	}
+	return float64(b.limit)
 }
 
 // Done returns how many requests were let through.
@@ -195,12 +295,12 @@ func (b *Budget) ETA(remaining int) time.Duration {
 		return 0
 	}
 	now := b.now()
-	perSecond := float64(b.limiter.Limit())
+	perSecond := float64(b.limit)
 	if elapsed := now.Sub(b.started).Seconds(); b.done > 1 && elapsed > 0 {
 		perSecond = min(perSecond, float64(b.done)/elapsed)
 	}
 	estimate := max(0, b.paused.Sub(now))
-	if b.limiter.Limit() != rate.Inf || b.done > 1 {
+	if b.limit != rate.Inf || b.done > 1 {
 		estimate += time.Duration(float64(remaining) / perSecond * float64(time.Second))
 	}
 	return estimate

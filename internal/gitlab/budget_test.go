@@ -1,7 +1,6 @@
 package gitlab
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -29,7 +28,7 @@ func TestBudgetPaces(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 21 {
 			wg.Go(func() {
-				if err := b.Wait(t.Context()); err != nil {
+				if err := b.Wait(t.Context(), nil); err != nil {
 					t.Error(err)
 				}
 			})
@@ -52,7 +51,7 @@ func TestUnlimitedBudgetDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, start := NewBudget(0, time.Now), time.Now()
 		for range 1000 {
-			if err := b.Wait(t.Context()); err != nil {
+			if err := b.Wait(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
 			b.Observe(http.StatusOK, header())
@@ -70,23 +69,21 @@ func TestRetryAfterPausesEverybody(t *testing.T) {
 		if got := b.Observe(http.StatusTooManyRequests, header("Retry-After", "7")); got != 7*time.Second {
 			t.Errorf("Observe = %s, want 7s", got)
 		}
-		short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
 		var paused *PausedError
-		if err := b.Wait(short); !errors.As(err, &paused) || paused.For != 7*time.Second {
+		if err := b.Wait(t.Context(), within(3*time.Second, time.Now)); !errors.As(err, &paused) || paused.For != 7*time.Second {
 			t.Errorf("Wait with 3s = %v, want a PausedError of 7s at once", err)
 		}
 		start := time.Now()
-		if err := b.Wait(t.Context()); err != nil || time.Since(start) != 7*time.Second {
+		if err := b.Wait(t.Context(), nil); err != nil || time.Since(start) != 7*time.Second {
 			t.Errorf("Wait = %v after %s, want nil after 7s", err, time.Since(start))
 		}
-		if got, want := b.limiter.Limit(), rate.Limit(50); got != want {
+		if got, want := b.limit, rate.Limit(50); got != want {
 			t.Errorf("rate after a 429 = %v, want %v", got, want)
 		}
 		for range 30 {
 			b.Observe(http.StatusOK, header())
 		}
-		if got, want := b.limiter.Limit(), rate.Limit(100); got != want {
+		if got, want := b.limit, rate.Limit(100); got != want {
 			t.Errorf("rate after 30 good answers = %v, want %v again", got, want)
 		}
 	})
@@ -99,7 +96,7 @@ func TestManyRefusalsOfOneWallHalveOnce(t *testing.T) {
 		for range 64 {
 			b.Observe(http.StatusTooManyRequests, header("Retry-After", "5"))
 		}
-		if got, want := b.limiter.Limit(), rate.Limit(50); got != want {
+		if got, want := b.limit, rate.Limit(50); got != want {
 			t.Errorf("rate = %v, want %v", got, want)
 		}
 	})
@@ -113,13 +110,13 @@ func TestWindowIsSpreadByTheServersClock(t *testing.T) {
 			"RateLimit-Reset", strconv.FormatInt(server.Add(60*time.Second).Unix(), 10))
 		b := NewBudget(0, time.Now)
 		b.Observe(http.StatusOK, h)
-		if got, want := b.limiter.Limit(), rate.Limit(1.5); got != want {
+		if got, want := b.limit, rate.Limit(1.5); got != want {
 			t.Errorf("rate = %v, want %v: 90 of 100 over 60 s", got, want)
 		}
 		h.Set("RateLimit-Remaining", "0")
 		b.Observe(http.StatusOK, h)
 		start := time.Now()
-		if err := b.Wait(t.Context()); err != nil || time.Since(start) < 60*time.Second || time.Since(start) > 61*time.Second {
+		if err := b.Wait(t.Context(), nil); err != nil || time.Since(start) < 60*time.Second || time.Since(start) > 61*time.Second {
 			t.Errorf("Wait = %v after %s, want nil after the window of 60s", err, time.Since(start))
 		}
 	})

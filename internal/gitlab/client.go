@@ -36,6 +36,7 @@ type Client struct {
 	api    *api.Client
 	budget *Budget
 	scrub  *redact.Scrubber
+	bound  Bound // nil: Options.Patience for each question
 }
 
 // NewClient checks the options; it sends nothing.
@@ -64,6 +65,14 @@ func NewClient(o Options) (*Client, error) {
 
 // URL returns the GitLab's base URL, without /api/v4 and a trailing slash.
 func (c *Client) URL() string { return c.base }
+
+// WithBound returns a client like c whose questions share bound instead of having
+// Options.Patience each.
+func (c *Client) WithBound(bound Bound) *Client {
+	bounded := *c
+	bounded.bound = bound
+	return &bounded
+}
 
 // Budget returns the budget this client shares.
 func (c *Client) Budget() *Budget { return c.budget }
@@ -172,20 +181,21 @@ type call func(...api.RequestOptionFunc) (*api.Response, error)
 
 // read makes a request that changes nothing, and repeats it where that may help.
 func (c *Client) read(ctx context.Context, op operation, do call) error {
-	if c.opts.Patience > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.opts.Patience)
-		defer cancel()
+	bound := c.bound
+	if bound == nil {
+		bound = within(c.opts.Patience, c.opts.Now)
 	}
 	var last error
 	for try := 1; ; try++ {
-		if err := c.budget.Wait(ctx); err != nil {
+		if err := c.budget.Wait(ctx, bound); err != nil {
 			if last != nil {
 				return last
 			}
 			return c.unsent(op, err)
 		}
-		failed := c.once(ctx, c.opts.Timeout, op, do)
+		bounded, stop := bound.of(ctx)
+		failed := c.once(bounded, c.opts.Timeout, op, do)
+		stop()
 		if failed == nil {
 			return nil
 		}
@@ -203,7 +213,7 @@ func (c *Client) read(ctx context.Context, op operation, do call) error {
 // caller is interrupted.
 func (c *Client) change(ctx context.Context, name string, op operation, do call) error {
 	op.changes = true
-	if err := c.budget.Wait(ctx); err != nil {
+	if err := c.budget.Wait(ctx, nil); err != nil {
 		return c.unsent(op, err)
 	}
 	return durable.Call("gitlab."+name, func() error {

@@ -66,9 +66,11 @@ func (q *question) lookAt(ctx context.Context, origin string) string {
 
 // signIn asks for GitLab's sign-in page without any credential.
 func (q *question) signIn(ctx context.Context, origin string) string {
-	if q.opts.Budgets.For(q.base).Wait(ctx) != nil {
+	if q.opts.Budgets.For(q.base).Wait(ctx, q.Bound) != nil {
 		return ""
 	}
+	ctx, stop := q.Bound.of(ctx)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, q.opts.Timeout)
 	defer cancel()
 	req, err := newRequest(ctx, http.MethodGet, origin+signInPath, q.opts.UserAgent, nil)

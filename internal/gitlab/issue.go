@@ -91,7 +91,7 @@ func tagList(tags []string) []string { return append([]string{}, tags...) }
 // raw body sealed before it is parsed.
 func (c *Client) issue(ctx context.Context, name string, op operation, path string, body []byte, seal Seal) (rekey.Issued, error) {
 	op.changes = true
-	if err := c.budget.Wait(ctx); err != nil {
+	if err := c.budget.Wait(ctx, nil); err != nil {
 		return rekey.Issued{}, c.unsent(op, err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(changeTimeout, c.opts.Timeout))

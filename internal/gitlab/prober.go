@@ -14,7 +14,7 @@ import (
 	"rekey/internal/redact"
 )
 
-// patience bounds a probe whose context has no deadline, pauses included.
+// patience bounds the waits for GitLab of a probe that has no bound of its own.
 const patience = 30 * time.Second
 
 // attempts bounds how often one question is asked of a GitLab that answers 429.
@@ -53,17 +53,29 @@ type ProbeRequest struct {
 	// PreferVerify asks verify first: for a runner that is about to be used, and
 	// whose manager may appear.
 	PreferVerify bool
+	// Bound is how long GitLab may be silent; nil: 30 s for the question, unless
+	// the context has a deadline.
+	Bound Bound
 
 	TLSCAFile   string // tls-ca-file of the section
 	TLSCertFile string // tls-cert-file
 	TLSKeyFile  string // tls-key-file
+	// PEM is what such files of another host hold; nil: they are this machine's. The
+	// files are then not looked at.
+	PEM *PEM
+}
+
+// PEM is TLS material as text, "" where there is none.
+type PEM struct {
+	CA, Cert string
+	Key      rekey.Token // a private key, in the type that does not show it
 }
 
 // Probe asks GitLab whether it accepts the token. GET /runners/router/discovery
 // (18.7 and later), which writes nothing, comes first; where the server is older
 // POST /runners/verify follows, if a system id is known. It does not fail: what
 // kept it from an answer is the answer. A 429 is waited for and asked again
-// while that fits ctx's deadline, 30 s without one.
+// while that fits the bound and ctx's deadline.
 func (p *Prober) Probe(ctx context.Context, r ProbeRequest) rekey.Answer {
 	base, err := BaseURL(r.URL)
 	if err != nil {
@@ -72,14 +84,16 @@ func (p *Prober) Probe(ctx context.Context, r ProbeRequest) rekey.Answer {
 	if lex := r.Token.Lexical(); !lex.Sendable {
 		return p.notAsked("the text is no runner token that a GitLab could have issued")
 	}
-	client, err := p.client(tlsFiles{r.TLSCAFile, r.TLSCertFile, r.TLSKeyFile})
+	files := tlsFiles{ca: r.TLSCAFile, cert: r.TLSCertFile, key: r.TLSKeyFile}
+	if r.PEM != nil {
+		files = tlsFiles{pem: *r.PEM}
+	}
+	client, err := p.client(files)
 	if err != nil {
 		return rekey.Answer{Kind: rekey.AnswerUnreachable, Message: short(nil, err.Error()), At: p.opts.Now()}
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, patience)
-		defer cancel()
+	if _, ok := ctx.Deadline(); !ok && r.Bound == nil {
+		r.Bound = within(patience, p.opts.Now)
 	}
 	q := &question{Prober: p, ProbeRequest: r, base: base, client: client, scrub: redact.NewScrubber(r.Token)}
 	return q.ask(ctx)
@@ -197,13 +211,15 @@ func (q *question) send(ctx context.Context, method, path string, body []byte, y
 	budget := q.opts.Budgets.For(q.base)
 	var last *rekey.Answer
 	for try := 1; ; try++ {
-		if err := budget.Wait(ctx); err != nil {
+		if err := budget.Wait(ctx, q.Bound); err != nil {
 			if last != nil {
 				return *last, nil
 			}
 			return q.unsent(method, target, err), nil
 		}
-		r := q.exchange(ctx, method, target, body)
+		bounded, stop := q.Bound.of(ctx)
+		r := q.exchange(bounded, method, target, body)
+		stop()
 		a := q.read(ctx, r, yes)
 		a.Request = method + " " + display(target)
 		if r.err == nil {

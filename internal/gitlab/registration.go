@@ -29,7 +29,7 @@ func (p *Prober) ProbeRegistration(ctx context.Context, url, caFile string) (all
 		return nil, evidence
 	}
 	budget := p.opts.Budgets.For(base)
-	if err := budget.Wait(ctx); err != nil {
+	if err := budget.Wait(ctx, nil); err != nil {
 		evidence.Seen = "not asked within the time given"
 		return nil, evidence
 	}

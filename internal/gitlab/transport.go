@@ -35,7 +35,7 @@ type Options struct {
 
 	CAFile    string           // PEM of CAs trusted beside the system's
 	Timeout   time.Duration    // of one request; 0 is 15 s
-	Patience  time.Duration    // Client: of one question, pauses and repetitions included; 0: no limit but the caller's
+	Patience  time.Duration    // Client: of GitLab's silence in one question, its pauses and repetitions included; 0: no limit but the caller's
 	UserAgent string           // "rekey/<version>"
 	Budgets   *Budgets         // shared by all that talk to one GitLab; nil: no limit of our own
 	Now       func() time.Time // the clock; required
@@ -54,8 +54,28 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// tlsFiles are the TLS files of one section.
-type tlsFiles struct{ ca, cert, key string }
+// tlsFiles are the TLS files of one section, by name or by what they hold.
+type tlsFiles struct {
+	ca, cert, key string
+	pem           PEM
+}
+
+// pair loads the client certificate, if there is one.
+func (f tlsFiles) pair() (pair tls.Certificate, ok bool, err error) {
+	switch {
+	case f.pem.Cert != "" && !f.pem.Key.IsZero():
+		if pair, err = tls.X509KeyPair([]byte(f.pem.Cert), []byte(f.pem.Key.Reveal())); err != nil {
+			return pair, false, fmt.Errorf("the client certificate of the section cannot be loaded: %w", err)
+		}
+	case f.cert != "" && f.key != "":
+		if pair, err = tls.LoadX509KeyPair(f.cert, f.key); err != nil {
+			return pair, false, fmt.Errorf("the client certificate %s cannot be loaded: %w", f.cert, err)
+		}
+	default:
+		return pair, false, nil
+	}
+	return pair, true, nil
+}
 
 // newHTTPClient follows no redirect: the credential of a request belongs to its
 // URL. Proxies come from the environment, as for gitlab-runner.
@@ -85,22 +105,24 @@ func newHTTPClient(files ...tlsFiles) (*http.Client, error) {
 func tlsConfig(files []tlsFiles) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	for _, f := range files {
-		if err := addCA(config, f.ca); err != nil {
+		if err := addCAFile(config, f.ca); err != nil {
 			return nil, err
 		}
-		if f.cert == "" || f.key == "" {
-			continue
+		if f.pem.CA != "" && !addCA(config, []byte(f.pem.CA)) {
+			return nil, errors.New("the CA file of the section holds no certificate in PEM")
 		}
-		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		pair, ok, err := f.pair()
 		if err != nil {
-			return nil, fmt.Errorf("the client certificate %s cannot be loaded: %w", f.cert, err)
+			return nil, err
 		}
-		config.Certificates = append(config.Certificates, pair)
+		if ok {
+			config.Certificates = append(config.Certificates, pair)
+		}
 	}
 	return config, nil
 }
 
-func addCA(config *tls.Config, file string) error {
+func addCAFile(config *tls.Config, file string) error {
 	if file == "" {
 		return nil
 	}
@@ -111,15 +133,21 @@ func addCA(config *tls.Config, file string) error {
 	case err != nil:
 		return fmt.Errorf("the CA file cannot be read: %w", err)
 	}
-	if config.RootCAs == nil {
-		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
-			config.RootCAs = x509.NewCertPool()
-		}
-	}
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
+	if !addCA(config, pem) {
 		return fmt.Errorf("the CA file %s holds no certificate in PEM", file)
 	}
 	return nil
+}
+
+func addCA(config *tls.Config, pem []byte) bool {
+	if config.RootCAs == nil {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		config.RootCAs = pool
+	}
+	return config.RootCAs.AppendCertsFromPEM(pem)
 }
 
 // reply is an answer read as far as bodyLimit.
