@@ -37,6 +37,10 @@ race: ## all tests anew, never without the race detector
 	@[ -n '$(RACE)' ] || { echo 'race: the race detector needs a C compiler, and none works here: install gcc' >&2; exit 1; }
 	go test -p 2 -race -count=1 ./...
 
+.PHONY: matrix
+matrix: ## every cause planted in five GitLab versions: what doctor answers; writes docs/matrix.md
+	go test -count=1 -v -run '^TestMatrix$$' ./internal/matrix -update | grep -Ev '^ *(=== |--- PASS)'
+
 .PHONY: crash
 crash: ## kills the real binary at every occurrence of every named point; make test kills at each name once
 	REKEY_CRASH_EVERY=1 go test -count=1 -v -run '^(TestCrash|TestLost)' ./cmd/rekey | grep -Ev '^ *(=== |--- PASS)'

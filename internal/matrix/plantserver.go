@@ -1,0 +1,4 @@
+package matrix
+
+// serverScenarios are what the GitLab itself does.
+var serverScenarios []Scenario

@@ -1,0 +1,4 @@
+package matrix
+
+// twoScenarios are two causes at once.
+var twoScenarios []Scenario
