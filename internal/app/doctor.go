@@ -20,6 +20,7 @@ import (
 type DoctorInput struct {
 	Access                     Access
 	Configs                    []string // empty: CONFIG_FILE, else the standard locations
+	Hosts                      Hosts    // where else to look
 	NoTouch, Touch             bool
 	ExpectScope, ExpectProject string
 	Job                        string   // address of a stuck job, "" for none
@@ -47,8 +48,11 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 	if err != nil {
 		return DoctorOutput{}, err
 	}
-	logs = append(logs, journals(host.Local(a.Now))...)
-	facts, err := a.observe(ctx, n, in, logs...)
+	sources, err := a.sources(in)
+	if err != nil {
+		return DoctorOutput{}, err
+	}
+	facts, err := a.observe(ctx, n, in, sources, logs...)
 	if err != nil {
 		return DoctorOutput{}, err
 	}
@@ -59,17 +63,13 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 	return out, nil
 }
 
-func (a *App) observe(ctx context.Context, n *network, in DoctorInput, logs ...controller.Log) (diagnose.Facts, error) {
+func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources []controller.Source, logs ...controller.Log) (diagnose.Facts, error) {
 	expect, err := expectation(in)
 	if err != nil {
 		return diagnose.Facts{}, err
 	}
-	paths, err := a.configs(in.Configs)
-	if err != nil {
-		return diagnose.Facts{}, err
-	}
 	o := &controller.Observer{
-		Host: newObservedHost(host.Local(a.Now)), Ask: n.ask, BaseURL: gitlab.BaseURL,
+		Ask: n.ask, BaseURL: gitlab.BaseURL,
 		Fleet: func(base string) controller.Fleet {
 			if c := n.clientFor(base); c != nil {
 				return fleet{c}
@@ -79,10 +79,10 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput, logs ...c
 		Registration: func(ctx context.Context, base string) (*bool, rekey.Evidence) {
 			return n.prober.ProbeRegistration(ctx, base, n.options.CAFile)
 		},
-		Getenv: a.getenv, Now: a.Now, Patience: in.Access.Timeout,
+		Now: a.Now, Patience: in.Access.Timeout,
 		NoTouch: in.NoTouch, Touch: in.Touch, Progress: in.Progress, Logs: logs,
 	}
-	facts := o.Observe(ctx, paths, expect)
+	facts := o.Observe(ctx, sources, expect)
 	var tokens []rekey.Token
 	for _, c := range facts.Configs {
 		for _, s := range c.Sections {
@@ -147,6 +147,10 @@ func distinct(paths []string) []string {
 
 // ask is the remedy.Probe of a network.
 func (n *network) ask(ctx context.Context, q remedy.Question) rekey.Answer {
+	if q.Remote != nil {
+		return n.prober.Probe(ctx, gitlab.ProbeRequest{URL: q.URL, Token: q.Token, SystemID: q.SystemID, PreferVerify: q.Verify,
+			AllowVerifyWithoutSystemID: q.Touch, PEM: &gitlab.PEM{CA: q.Remote.CA, Cert: q.Remote.Cert, Key: q.Remote.Key}})
+	}
 	ca := q.TLS.CA
 	if ca == "" {
 		ca = defaultCA(q)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rekey"
+	"rekey/internal/controller"
 	"rekey/internal/diagnose"
 	"rekey/internal/gitlab"
 	"rekey/internal/host"
@@ -237,7 +238,11 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 	if _, err := f.configs(); err != nil {
 		return rekey.Plan{}, err
 	}
-	facts, err := f.app.observe(ctx, f.net, f.in.DoctorInput)
+	local, err := f.app.thisMachine(f.in.DoctorInput)
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	facts, err := f.app.observe(ctx, f.net, f.in.DoctorInput, []controller.Source{local})
 	if err != nil {
 		return rekey.Plan{}, err
 	}

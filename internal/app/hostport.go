@@ -29,7 +29,7 @@ func newObservedHost(h host.Host) observedHost {
 // File says what there is to see of a config beside its text.
 func (h observedHost) File(path string) diagnose.File {
 	f := h.FactOf(path, h.running)
-	return diagnose.File{Path: f.Path, Generated: f.Generated, ReadOnly: f.ReadOnly, Standard: string(f.Standard), ModTime: f.ModTime, ChangedAt: f.ChangedAt}
+	return diagnose.File{Path: f.Path, Identity: f.Identity, Generated: f.Generated, ReadOnly: f.ReadOnly, Standard: string(f.Standard), ModTime: f.ModTime, ChangedAt: f.ChangedAt}
 }
 
 // Processes returns the runners that run for good; a run-single has no config.

@@ -22,12 +22,12 @@ type Log struct {
 
 // readLogs folds the logs into the kinds of lines that the catalogue knows. A log
 // that cannot be read, or not to its end, is a note.
-func (o *Observer) readLogs(ctx context.Context) (lines []diagnose.LogLine, notes []string) {
-	if len(o.Logs) == 0 {
+func readLogs(ctx context.Context, logs []Log) (lines []diagnose.LogLine, notes []string) {
+	if len(logs) == 0 {
 		return nil, nil
 	}
 	catalogue := explain.New()
-	for _, log := range o.Logs {
+	for _, log := range logs {
 		sum, err := readLog(ctx, catalogue, log)
 		switch {
 		case err != nil:

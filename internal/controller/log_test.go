@@ -15,12 +15,12 @@ func logOf(text string) Log {
 
 func TestReadLogsFoldsAndTimes(t *testing.T) {
 	t.Parallel()
-	o := Observer{Logs: []Log{logOf(strings.Join([]string{
+	logs := []Log{logOf(strings.Join([]string{
 		`2025-06-01T12:00:00+0000 host gitlab-runner[7]: ERROR: Checking for jobs... forbidden  runner=CANARYaaa status=POST https://gitlab.example.com/api/v4/jobs/request: 403 Forbidden`,
 		`2025-06-01T12:00:03+0000 host gitlab-runner[7]: ERROR: Checking for jobs... forbidden  runner=CANARYaaa status=POST https://gitlab.example.com/api/v4/jobs/request: 403 Forbidden`,
 		`2025-06-01T12:00:06+0000 host gitlab-runner[7]: ERROR: Runner "https://gitlab.example.com/CANARYaaa" is unhealthy and will be disabled for 1h0m0s seconds!  unhealthy_requests=3 unhealthy_requests_limit=3`,
-	}, "\n"))}}
-	lines, notes := o.readLogs(t.Context())
+	}, "\n"))}
+	lines, notes := readLogs(t.Context(), logs)
 	if len(lines) != 1 || len(notes) != 0 {
 		t.Fatalf("got %+v and notes %q, want one kind and no note", lines, notes)
 	}
@@ -50,8 +50,7 @@ func TestReadLogsNotesWhatItCannotRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := Observer{Logs: []Log{tc.log}}
-			_, notes := o.readLogs(t.Context())
+			_, notes := readLogs(t.Context(), []Log{tc.log})
 			if len(notes) != 1 || !strings.Contains(notes[0], tc.want) || !strings.Contains(notes[0], tc.log.Name) {
 				t.Errorf("got %q, want one note of %s with %q", notes, tc.log.Name, tc.want)
 			}

@@ -51,8 +51,7 @@ type Fleet interface {
 // Observer collects facts. Its fields are set before use and not changed; it may
 // be used by one goroutine at a time.
 type Observer struct {
-	Host Host
-	Ask  remedy.Probe
+	Ask remedy.Probe
 	// Fleet returns nil where no user token is for the GitLab at base.
 	Fleet func(base string) Fleet
 	// BaseURL returns what stands before /api/v4/, or why there is none.
@@ -60,30 +59,34 @@ type Observer struct {
 	// Registration asks, without any credential, whether the server takes
 	// registration tokens; nil means unknown.
 	Registration func(ctx context.Context, base string) (*bool, rekey.Evidence)
-	Getenv       func(name string) (string, bool)
 	Now          func() time.Time
 	// Workers is how many sections are asked about at once; 0: 128.
 	Workers int
-	// Patience is how long one GitLab may go without a usable answer; 0: 30 s.
+	// Patience is how long one GitLab may go without a usable answer, and how long
+	// the reading of one source may take that has to be opened; 0: 30 s.
 	Patience time.Duration
-	NoTouch  bool // send no request that carries a runner token
-	Touch    bool // permit a verify without a system id
-	Logs     []Log
+	NoTouch  bool  // send no request that carries a runner token
+	Touch    bool  // permit a verify without a system id
+	Logs     []Log // that may be of any of the sources
 	// Wait sleeps before a fresh token is asked about again; nil: a timer.
 	Wait func(ctx context.Context, d time.Duration) error
 	// Progress is called after each section, from several goroutines.
 	Progress func(done, total int)
+
+	material map[sectionKey]material // of the sections of other hosts
 }
 
-// Observe reads the configs and asks about each of their sections. When ctx ends
-// first, what was not asked is a fact too.
-func (o *Observer) Observe(ctx context.Context, paths []string, expect diagnose.Expectation) diagnose.Facts {
+// Observe reads the configs of the sources, several sources at once, and asks
+// about each of their sections. A source that cannot be read is a config with an
+// error. When ctx ends first, what was not read or asked is a fact too.
+func (o *Observer) Observe(ctx context.Context, sources []Source, expect diagnose.Expectation) diagnose.Facts {
 	facts := diagnose.Facts{Now: o.Now(), Expect: expect}
-	for _, path := range paths {
-		facts.Configs = append(facts.Configs, o.config(path))
+	o.gather(&facts, o.look(ctx, sources))
+	lines, notes := readLogs(ctx, o.Logs)
+	for i := range lines {
+		lines[i].Anywhere = true
 	}
-	facts.Logs, facts.LogNotes = o.readLogs(ctx)
-	facts.Processes, facts.ProcessesProblem = o.Host.Processes(paths)
+	facts.Logs, facts.LogNotes = append(facts.Logs, lines...), append(facts.LogNotes, notes...)
 	servers := o.servers(ctx, &facts)
 	o.ask(ctx, &facts, servers)
 	for _, base := range slices.Sorted(maps.Keys(servers)) {
@@ -93,29 +96,33 @@ func (o *Observer) Observe(ctx context.Context, paths []string, expect diagnose.
 	return facts
 }
 
-func (o *Observer) config(path string) diagnose.Config {
-	c := diagnose.Config{Path: path}
-	data, err := o.Host.Read(path)
+// config reads one config of a source.
+func (s Source) config(path string) diagnose.Config {
+	c := diagnose.Config{Path: s.named(path), Host: s.Name}
+	data, err := s.Host.Read(path)
 	if err != nil {
-		c.Err = readProblem(path, err)
+		c.Err = readProblem(c.Path, path, err)
 		return c
 	}
-	c.File = o.Host.File(path)
+	c.File = s.Host.File(path)
 	doc, err := configtoml.Parse(data)
 	if err != nil {
-		c.Err = parseProblem(path, err)
+		c.Err = parseProblem(c.Path, err)
 		return c
 	}
-	id, problem := o.Host.SystemID(path)
-	for _, s := range doc.Sections() {
-		c.Sections = append(c.Sections, o.section(path, s, id, problem))
+	id, problem := s.Host.SystemID(path)
+	for _, found := range doc.Sections() {
+		d := section(c.Path, found, id, problem)
+		expand(&d, s.Getenv)
+		c.Sections = append(c.Sections, d)
 	}
 	return c
 }
 
-func readProblem(path string, err error) string {
+// readProblem names the config once: err may begin with its path.
+func readProblem(name, path string, err error) string {
 	said := strings.TrimLeft(strings.TrimPrefix(err.Error(), path), ": ")
-	text := fmt.Sprintf("%s: %s", path, said)
+	text := fmt.Sprintf("%s: %s", name, said)
 	if hint := rekey.HintOf(err); hint != "" {
 		text += " (" + hint + ")"
 	}
@@ -130,7 +137,7 @@ func parseProblem(path string, err error) string {
 	return fmt.Sprintf("%s:1: %v", path, err)
 }
 
-func (o *Observer) section(path string, s configtoml.Section, id rekey.SystemID, problem string) diagnose.Section {
+func section(path string, s configtoml.Section, id rekey.SystemID, problem string) diagnose.Section {
 	d := diagnose.Section{Config: path, Index: s.Index, Line: s.TokenLine, Name: s.Name, URL: s.URL, RunnerID: s.ID,
 		Token: s.Token, ObtainedAt: s.ObtainedAt, ExpiresAt: s.ExpiresAt, Executor: s.Executor,
 		RotationOff: s.FeatureFlags["FF_DISABLE_AUTOMATIC_TOKEN_ROTATION"],
@@ -139,26 +146,28 @@ func (o *Observer) section(path string, s configtoml.Section, id rekey.SystemID,
 	if d.Line == 0 {
 		d.Line = s.Line
 	}
-	o.expand(&d)
 	return d
 }
 
-// expand looks the references up in rekey's own environment; gitlab-runner's may
-// differ, so what follows from it is never more than a hint.
-func (o *Observer) expand(d *diagnose.Section) {
+// expand looks the references up in the environment given; gitlab-runner's may
+// differ, so what follows from it is never more than a hint. Without one nothing
+// is expanded: an environment of another machine says nothing.
+func expand(d *diagnose.Section, getenv func(string) (string, bool)) {
 	names := append(rekey.References(d.Token.Reveal()), rekey.References(d.URL)...)
 	if len(names) == 0 {
 		return
 	}
 	for _, name := range names {
-		if v, ok := o.Getenv(name); !ok || v == "" {
+		if getenv == nil {
+			d.Unset = append(d.Unset, name)
+		} else if v, ok := getenv(name); !ok || v == "" {
 			d.Unset = append(d.Unset, name)
 		}
 	}
 	if len(d.Unset) > 0 {
 		return
 	}
-	value := func(name string) string { v, _ := o.Getenv(name); return v }
+	value := func(name string) string { v, _ := getenv(name); return v }
 	token := rekey.NewToken(os.Expand(d.Token.Reveal(), value))
 	d.Expanded, d.ExpandedURL = &token, os.Expand(d.URL, value)
 }
@@ -239,10 +248,14 @@ func (o *Observer) answer(ctx context.Context, srv *server, s *diagnose.Section,
 	case o.NoTouch:
 		return notAsked("--no-touch: no request carries a runner token")
 	}
+	m := o.material[sectionKey{s.Config, s.Index}]
+	if m.problem != "" {
+		return rekey.Answer{Kind: rekey.AnswerUnreachable, Message: m.problem, At: o.Now()}
+	}
 	ctx, stop := srv.patient(ctx)
 	defer stop()
 	ask := func() rekey.Answer {
-		return o.Ask(ctx, remedy.Question{Config: s.Config, TLS: s.TLS, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch})
+		return o.Ask(ctx, remedy.Question{Config: s.Config, TLS: s.TLS, Remote: m.remote, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch})
 	}
 	a := ask()
 	if again, ok := o.again(ctx, srv, s, a, ask); ok {

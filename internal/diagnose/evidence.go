@@ -104,7 +104,7 @@ func missing(format string, args ...any) rekey.Evidence {
 }
 
 func (s *section) evidence(where string, at time.Time, format string, args ...any) rekey.Evidence {
-	if strings.Contains(where, "://") {
+	if strings.Contains(where, "http://") || strings.Contains(where, "https://") {
 		where = shownURL(where) // a request; a file's name may hold a "?" of its own
 	}
 	return rekey.Evidence{Seen: scrub(fmt.Sprintf(format, args...)), Where: scrub(where), At: at}

@@ -14,8 +14,11 @@ type Facts struct {
 	Servers []Server
 	Expect  Expectation
 
-	// Processes are the runners of this machine. ProcessesProblem says why there
-	// may be more; it is "" when the list is whole.
+	// Hosts are the places that were looked at, this machine among them as "".
+	Hosts []Host
+
+	// Processes are the runners of the hosts. ProcessesProblem says why there may be
+	// more on this machine; it is "" when the list is whole. See Host for others.
 	Processes        []Process
 	ProcessesProblem string
 	Logs             []LogLine // what logs say, folded
@@ -25,7 +28,8 @@ type Facts struct {
 // Config is one config.toml as it was read. Err is "" or "FILE:LINE: reason",
 // never quoting the line; a Config with an Err has no sections.
 type Config struct {
-	Path     string // as given
+	Path     string // as given; of another host its name and the path
+	Host     string // "" for this machine, else "ssh://runner1", "docker://NAME", "k8s://…"
 	Err      string
 	File     File
 	Sections []Section

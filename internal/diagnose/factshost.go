@@ -2,9 +2,17 @@ package diagnose
 
 import "time"
 
+// Host is a place that was looked at. Facts of one host say nothing of another:
+// equal paths are different files, equal process ids different processes.
+type Host struct {
+	Name             string // "" for this machine, else as given
+	ProcessesProblem string // why more runners than Facts.Processes has may run there
+}
+
 // File is what can be seen of a config beside its text. Zero values are unknown.
 type File struct {
-	Path      string // absolute
+	Path      string // absolute, on its host
+	Identity  string // equal for one file under two names, even of two hosts; "" unknown
 	Generated string // the tool that writes the file, "" when none is known
 	// ReadOnly says why the service that uses the file cannot save into it, "" when
 	// nothing is known to hinder it. It is about mounts: a right that the asking
@@ -15,9 +23,10 @@ type File struct {
 	ChangedAt time.Time // of the inode: also when an older file was put in its place
 }
 
-// Process is a runner of this machine that runs for good. It names no argument:
+// Process is a runner of a host that runs for good. It names no argument:
 // those may hold a token.
 type Process struct {
+	Host      string    // that it runs on, as Host.Name
 	Name      string    // "gitlab-runner run (pid 7)"
 	Config    string    // in force, in the process's own file system; "" when unknown
 	From      string    // "--config", "CONFIG_FILE" or "default"
@@ -30,6 +39,9 @@ type Process struct {
 // LogLine is one kind of line of a log, its repeats folded. Its texts hold no
 // token.
 type LogLine struct {
+	Host     string // whose runner wrote it, as Host.Name
+	Anywhere bool   // it may be of any host: the log was given as a file
+
 	Log    string // the file as given, or the command that read the journal
 	Number int    // of the line, the last of its kind
 	ID     string // of the catalogue of lines, internal/explain

@@ -12,11 +12,14 @@ import (
 // is in force, and of one that is in use and may not have been loaded since it
 // changed. Neither says anything of the token.
 func (c *court) judgeInForce(s *section) {
-	if c.ProcessesProblem != "" {
+	if c.processesProblem(s.config.Host) != "" {
 		return
 	}
 	used, unknown := false, false
 	for _, p := range c.Processes {
+		if p.Host != s.config.Host {
+			continue
+		}
 		if slices.Contains(p.Uses, s.Config) {
 			used = true
 			s.judgeReload(p)
@@ -26,6 +29,19 @@ func (c *court) judgeInForce(s *section) {
 	if !used && !unknown {
 		c.judgeRivals(s)
 	}
+}
+
+// processesProblem is why more runners may run on a host than are known.
+func (c *court) processesProblem(host string) string {
+	for _, h := range c.Hosts {
+		if h.Name == host && h.ProcessesProblem != "" {
+			return h.ProcessesProblem
+		}
+	}
+	if host == "" {
+		return c.ProcessesProblem
+	}
+	return ""
 }
 
 // judgeRivals looks for the processes that would use this file if they did not use
@@ -59,6 +75,9 @@ func (c *court) judgeRivals(s *section) {
 // rivalry is how much it means that p runs with another file, "" for nothing. The
 // lab's runners count in their own directory only: each plays a host of its own.
 func (s *section) rivalry(p Process) rekey.Severity {
+	if p.Host != s.config.Host {
+		return ""
+	}
 	path := s.config.File.Path
 	beside := filepath.Dir(p.Config) == filepath.Dir(path) && p.Config != path
 	switch {

@@ -23,7 +23,7 @@ func Judge(f Facts) Report {
 		r.GitLab = append(r.GitLab, serverReport(s))
 	}
 	for _, conf := range f.Configs {
-		r.Configs = append(r.Configs, ConfigReport{Path: conf.Path, Error: scrub(conf.Err), Sections: len(conf.Sections)})
+		r.Configs = append(r.Configs, ConfigReport{Path: conf.Path, Host: conf.Host, Error: scrub(conf.Err), Sections: len(conf.Sections)})
 	}
 	for _, s := range c.sections {
 		c.judge(s)
@@ -153,7 +153,7 @@ func (s *section) report() SectionReport {
 		id = s.Answer.RunnerID
 	}
 	return SectionReport{
-		Config: s.Config, Index: s.Index, Line: s.Line, Name: s.Name, URL: shownURL(s.URL),
+		Config: s.Config, Host: s.config.Host, Index: s.Index, Line: s.Line, Name: s.Name, URL: shownURL(s.URL),
 		RunnerID: id, Token: s.Token, Verdict: s.verdict, Findings: s.findings,
 		Untold: strings.Join(s.untold, " "),
 	}

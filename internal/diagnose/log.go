@@ -51,6 +51,7 @@ func (c *court) speaksOf(l LogLine) []*section {
 	var named []*section
 	for _, s := range c.sections {
 		switch {
+		case !l.Anywhere && l.Host != s.config.Host:
 		case l.Runner != "" && slices.Contains(shortForms(s.token), l.Runner):
 			named = append(named, s)
 		case l.Runner == "" && l.URL != "" && s.base != "" && strings.HasPrefix(strings.TrimRight(l.URL, "/")+"/", s.base+"/"):

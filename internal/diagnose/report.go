@@ -28,6 +28,7 @@ type ServerReport struct {
 // ConfigReport is one config file of a Report; Error is "" when it was read.
 type ConfigReport struct {
 	Path     string `json:"path"`
+	Host     string `json:"host,omitempty"` // where it lies, "" for this machine
 	Error    string `json:"error"`
 	Sections int    `json:"sections"`
 }
@@ -35,6 +36,7 @@ type ConfigReport struct {
 // SectionReport is the judgement of one [[runners]] section.
 type SectionReport struct {
 	Config   string          `json:"config"`
+	Host     string          `json:"host,omitempty"` // where the config lies, "" for this machine
 	Index    int             `json:"index"`
 	Line     int             `json:"line,omitempty"` // of the token in its file, else of the header; from 1
 	Name     string          `json:"name"`

@@ -119,7 +119,7 @@ func (c *court) judgeClone(s *section) {
 
 func (s *section) directory() string {
 	if s.config.File.Path != "" {
-		return filepath.Dir(s.config.File.Path)
+		return s.config.Host + filepath.Dir(s.config.File.Path)
 	}
 	return filepath.Dir(s.Config)
 }

@@ -1,9 +1,11 @@
 package host
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -11,6 +13,7 @@ import (
 // is left out. Looking changes nothing.
 type Fact struct {
 	Path      string  // absolute
+	Identity  string  // equal for the same file under another name or of another container, "" unknown
 	Generated string  // as File.Generated
 	ReadOnly  string  // which mount keeps gitlab-runner from saving, for people
 	Standard  Context // of the standard place it lies in, "" for none
@@ -27,6 +30,7 @@ func (h Host) FactOf(path string, processes []Process) Fact {
 		return f
 	}
 	f.Path = h.absolute(path)
+	f.Identity = h.identity(info)
 	f.ModTime, f.ChangedAt = info.ModTime(), changedAt(info)
 	if file, err := h.Read(path); err == nil {
 		f.Generated = h.generated(file)
@@ -39,6 +43,20 @@ func (h Host) FactOf(path string, processes []Process) Fact {
 	f.ReadOnly = readOnly(path, processes)
 	return f
 }
+
+// identity names an inode among all machines: by the running kernel, which its
+// containers share, the device and the number.
+func (h Host) identity(info fs.FileInfo) string {
+	boot := strings.TrimSpace(string(readBounded(h.proc("sys/kernel/random/boot_id"))))
+	if inode := inodeOf(info); boot != "" && inode != "" {
+		return Identity(boot, inode)
+	}
+	return ""
+}
+
+// Identity is File.Identity of an inode, "DEVICE:NUMBER" in decimal, under the
+// kernel with that boot id.
+func Identity(boot, inode string) string { return boot + " " + inode }
 
 func readOnly(path string, processes []Process) string {
 	if mountedReadOnly(path) {

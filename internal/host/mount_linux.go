@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"io/fs"
 	"syscall"
 	"time"
@@ -22,4 +23,13 @@ func changedAt(info fs.FileInfo) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(st.Ctim.Unix())
+}
+
+// inodeOf returns device and number, "" where the system does not tell.
+func inodeOf(info fs.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

@@ -10,3 +10,5 @@ import (
 func mountedReadOnly(string) bool { return false }
 
 func changedAt(fs.FileInfo) time.Time { return time.Time{} }
+
+func inodeOf(fs.FileInfo) string { return "" }

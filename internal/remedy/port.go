@@ -76,6 +76,7 @@ type Host interface {
 type Question struct {
 	Config   string // whose section it is
 	TLS      diagnose.TLSFiles
+	Remote   *RemoteTLS // of a config on another host; no file of this machine then stands for one of TLS
 	URL      string
 	Token    rekey.Token
 	SystemID rekey.SystemID
@@ -85,6 +86,13 @@ type Question struct {
 	// Touch permits a verify without a system id, which makes a "<legacy>"
 	// manager.
 	Touch bool
+}
+
+// RemoteTLS is what the TLS files of a section on another host hold, in PEM; ""
+// where there is none.
+type RemoteTLS struct {
+	CA, Cert string
+	Key      rekey.Token // a private key, in the type that does not show it
 }
 
 // Probe asks it; the token goes to the question's URL and nowhere else.
