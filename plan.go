@@ -19,6 +19,7 @@ const (
 	RemedyURL     Remedy = "url"     // the section's url is mended
 	RemedyAssign  Remedy = "assign"  // the record is assigned to the project it was meant for
 	RemedyAppend  Remedy = "append"  // register: a new record and a new section
+	RemedyOverlap Remedy = "overlap" // rotate: a second record beside the first, which is then retired
 )
 
 // StepKind names one step of a target; journals refer to it.
@@ -26,17 +27,21 @@ type StepKind string
 
 // The steps, in the order in which they run.
 const (
-	StepCensus  StepKind = "census"  // count the online managers that would lose their token
-	StepCreate  StepKind = "create"  // POST /user/runners, with the marker tag
-	StepReset   StepKind = "reset"   // POST /runners/:id/reset_authentication_token
-	StepSeal    StepKind = "seal"    // seal a token that was given
-	StepDeliver StepKind = "deliver" // edit config.toml
-	StepReload  StepKind = "reload"  // SIGHUP, or the newer mtime
-	StepAssign  StepKind = "assign"  // POST /projects/:id/runners
-	StepProve   StepKind = "prove"   // manager seen, token verifies, canary job
-	StepSettle  StepKind = "settle"  // the record gets its real tags and attributes
-	StepRetire  StepKind = "retire"  // delete the record that a replacement made superfluous
-	StepEnd     StepKind = "end"     // the operation is over; its outcome says how
+	StepCensus   StepKind = "census"   // count the online managers that would lose their token
+	StepCreate   StepKind = "create"   // POST /user/runners, with the marker tag
+	StepReset    StepKind = "reset"    // POST /runners/:id/reset_authentication_token
+	StepSeal     StepKind = "seal"     // seal a token that was given
+	StepDeliver  StepKind = "deliver"  // edit config.toml
+	StepReload   StepKind = "reload"   // SIGHUP, or the newer mtime
+	StepAssign   StepKind = "assign"   // POST /projects/:id/runners
+	StepProve    StepKind = "prove"    // manager seen, token verifies, canary job
+	StepSettle   StepKind = "settle"   // the record gets its real tags and attributes
+	StepHandover StepKind = "handover" // every online manager of the old record is seen on the new one
+	StepPause    StepKind = "pause"    // the old record gets no more jobs
+	StepDrain    StepKind = "drain"    // its jobs have ended
+	StepSwap     StepKind = "swap"     // the new section takes the old one's place and name
+	StepRetire   StepKind = "retire"   // delete the record that a replacement made superfluous
+	StepEnd      StepKind = "end"      // the operation is over; its outcome says how
 )
 
 // Step is one line of a plan.
@@ -61,7 +66,15 @@ type Attributes struct {
 	Source          string        `json:"source"`             // where they come from, for people
 }
 
-// Target is the repair of one section.
+// Place is one section that holds a token.
+type Place struct {
+	Config string      `json:"config"`
+	Index  int         `json:"index"`
+	Name   string      `json:"name"`
+	Before Fingerprint `json:"before"` // of the token in the file
+}
+
+// Target is the repair of one section, or the rotation of one record.
 type Target struct {
 	Config   string      `json:"config"` // path as given
 	Index    int         `json:"index"`
@@ -72,6 +85,7 @@ type Target struct {
 	Before   Fingerprint `json:"before"` // of the token in the file
 	Causes   []Cause     `json:"causes"`
 	Remedy   Remedy      `json:"remedy"`
+	Also     []Place     `json:"also,omitempty"` // further sections that hold the same token
 	NewURL   string      `json:"new_url,omitempty"`
 	// Attributes of the record to create; nil where none is created.
 	Attributes *Attributes `json:"attributes,omitempty"`
@@ -118,6 +132,8 @@ func StepsOf(r Remedy) []StepKind {
 	switch r {
 	case RemedyCreate, RemedyAppend:
 		return []StepKind{StepCreate, StepDeliver, StepReload, StepProve, StepSettle}
+	case RemedyOverlap:
+		return []StepKind{StepCreate, StepDeliver, StepReload, StepProve, StepSettle, StepHandover, StepPause, StepDrain, StepSwap, StepRetire}
 	case RemedyReset:
 		return []StepKind{StepCensus, StepReset, StepDeliver, StepReload, StepProve, StepSettle}
 	case RemedyGiven, RemedyRewrite:

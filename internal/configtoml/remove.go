@@ -2,6 +2,7 @@ package configtoml
 
 import (
 	"bytes"
+	"slices"
 
 	"rekey"
 )
@@ -10,16 +11,21 @@ import (
 // comment lines directly above it, its keys, its sub-tables, the comment lines
 // directly below them, and the empty lines that follow. Everything else keeps
 // its bytes. Kinds of error: as for EditAll.
-func (d *Document) Remove(index int) (*Document, error) {
-	switch {
-	case index < 0 || index >= d.Len():
-		return nil, rekey.Errorf(rekey.KindNotFound, "the config has no section %d: it has %d", index, d.Len())
-	case d.layout.unknown, d.layout.inline:
+func (d *Document) Remove(index int) (*Document, error) { return d.RemoveAll(index) }
+
+// RemoveAll is Remove of several sections at once.
+func (d *Document) RemoveAll(indexes ...int) (*Document, error) {
+	for _, index := range indexes {
+		if index < 0 || index >= d.Len() {
+			return nil, rekey.Errorf(rekey.KindNotFound, "the config has no section %d: it has %d", index, d.Len())
+		}
+	}
+	if d.layout.unknown || d.layout.inline {
 		return nil, d.cannotEdit()
 	}
 	var splices []splice
 	for i, b := range d.layout.blocks {
-		if b.owner != index {
+		if !slices.Contains(indexes, b.owner) {
 			continue
 		}
 		start, end := d.startOf(i), d.endOf(i)
@@ -29,7 +35,7 @@ func (d *Document) Remove(index int) (*Document, error) {
 		}
 		splices = append(splices, splice{at: span{start, end}})
 	}
-	return d.spliced(splices, d.verifyRemove(index))
+	return d.spliced(splices, d.verifyRemove(indexes))
 }
 
 // startOf returns where block i starts: at the comment lines directly above its
@@ -77,18 +83,20 @@ func isComment(line []byte) bool { return len(line) > 0 && line[0] == '#' }
 
 func isEmpty(line []byte) bool { return len(line) == 0 }
 
-func (d *Document) verifyRemove(index int) func(*Document) string {
+func (d *Document) verifyRemove(indexes []int) func(*Document) string {
 	return func(next *Document) string {
-		before, after := runnersOf(d.tree), runnersOf(next.tree)
-		if !sameBut(d.tree, next.tree, "runners") || len(after) != len(before)-1 {
-			return "more than one section"
+		var kept []map[string]any
+		for i, section := range runnersOf(d.tree) {
+			if !slices.Contains(indexes, i) {
+				kept = append(kept, section)
+			}
+		}
+		after := runnersOf(next.tree)
+		if !sameBut(d.tree, next.tree, "runners") || len(after) != len(kept) {
+			return "more than the sections to go"
 		}
 		for i := range after {
-			from := i
-			if i >= index {
-				from++
-			}
-			if !same(before[from], after[i]) {
+			if !same(kept[i], after[i]) {
 				return "another section"
 			}
 		}
