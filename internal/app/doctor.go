@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"rekey"
 	"rekey/internal/controller"
@@ -25,7 +26,17 @@ type DoctorInput struct {
 	ExpectScope, ExpectProject string
 	Job                        string   // address of a stuck job, "" for none
 	Logs                       []string // files with gitlab-runner's log
-	Progress                   func(done, total int)
+	// Announce is told before the first section is asked about how long it will
+	// take, where the budget sets the pace.
+	Announce func(Estimate)
+	Progress func(done, total int)
+}
+
+// Estimate is how long a diagnosis will take.
+type Estimate struct {
+	Sections int
+	RPS      float64 // requests a second to the GitLab that takes longest
+	Time     time.Duration
 }
 
 // DoctorOutput is what it answers. Report is the promise to programs; Warnings
@@ -53,7 +64,7 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 		return DoctorOutput{}, err
 	}
 	facts, err := a.observe(ctx, n, in, sources, logs...)
-	if err != nil {
+	if err != nil && !facts.Interrupted {
 		return DoctorOutput{}, err
 	}
 	out := DoctorOutput{Report: diagnose.Judge(facts)}
@@ -70,12 +81,14 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources [
 	}
 	o := &controller.Observer{
 		Ask: n.ask, BaseURL: gitlab.BaseURL,
-		Fleet: func(base string) controller.Fleet {
+		Fleet: func(base string, bound remedy.Bound) controller.Fleet {
 			if c := n.clientFor(base); c != nil {
-				return fleet{c}
+				return fleet{c.WithBound(gitlab.Bound(bound))}
 			}
 			return nil
 		},
+		Clock: func(base string) (server, read time.Time) { return n.options.Budgets.For(base).Clock() },
+		Begin: func(sections int, requests map[string]int) { in.announce(n.options.Budgets, sections, requests) },
 		Registration: func(ctx context.Context, base string) (*bool, rekey.Evidence) {
 			return n.prober.ProbeRegistration(ctx, base, n.options.CAFile)
 		},
@@ -94,6 +107,24 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources [
 		return facts, rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
 	}
 	return facts, nil
+}
+
+// announce tells how long the foreseen requests take at the budget's pace.
+func (in DoctorInput) announce(budgets *gitlab.Budgets, sections int, requests map[string]int) {
+	if in.Announce == nil {
+		return
+	}
+	e := Estimate{Sections: sections}
+	for base, n := range requests {
+		rate := budgets.For(base).Rate()
+		if rate == 0 {
+			continue
+		}
+		if took := time.Duration(float64(n) / rate * float64(time.Second)); took > e.Time {
+			e.RPS, e.Time = rate, took
+		}
+	}
+	in.Announce(e)
 }
 
 func expectation(in DoctorInput) (diagnose.Expectation, error) {
@@ -149,7 +180,7 @@ func distinct(paths []string) []string {
 func (n *network) ask(ctx context.Context, q remedy.Question) rekey.Answer {
 	if q.Remote != nil {
 		return n.prober.Probe(ctx, gitlab.ProbeRequest{URL: q.URL, Token: q.Token, SystemID: q.SystemID, PreferVerify: q.Verify,
-			AllowVerifyWithoutSystemID: q.Touch, PEM: &gitlab.PEM{CA: q.Remote.CA, Cert: q.Remote.Cert, Key: q.Remote.Key}})
+			AllowVerifyWithoutSystemID: q.Touch, Bound: gitlab.Bound(q.Bound), PEM: &gitlab.PEM{CA: q.Remote.CA, Cert: q.Remote.Cert, Key: q.Remote.Key}})
 	}
 	ca := q.TLS.CA
 	if ca == "" {
@@ -159,7 +190,7 @@ func (n *network) ask(ctx context.Context, q remedy.Question) rekey.Answer {
 		ca = n.options.CAFile
 	}
 	return n.prober.Probe(ctx, gitlab.ProbeRequest{URL: q.URL, Token: q.Token, SystemID: q.SystemID, PreferVerify: q.Verify,
-		AllowVerifyWithoutSystemID: q.Touch, TLSCAFile: ca, TLSCertFile: q.TLS.Cert, TLSKeyFile: q.TLS.Key})
+		AllowVerifyWithoutSystemID: q.Touch, Bound: gitlab.Bound(q.Bound), TLSCAFile: ca, TLSCertFile: q.TLS.Cert, TLSKeyFile: q.TLS.Key})
 }
 
 // defaultCA is where gitlab-runner looks when a section names no CA file:

@@ -53,7 +53,7 @@ func TestFreshTokenIsAskedAboutAgain(t *testing.T) {
 			if tc.age != 0 {
 				s.ObtainedAt = date.Add(-tc.age)
 			}
-			got := o.answer(t.Context(), o.newServer("https://gitlab.example.com"), &s, "https://gitlab.example.com", rekey.NewToken("glrt-CANARYaaaaaaaaaaaaaa"))
+			got := o.answer(t.Context(), o.newServer(t.Context(), "https://gitlab.example.com"), &s, "https://gitlab.example.com", rekey.NewToken("glrt-CANARYaaaaaaaaaaaaaa"))
 			if got.Kind != tc.want || asked != tc.asked || waited != tc.waited {
 				t.Errorf("got %s after %d questions and %s, want %s after %d and %s", got.Kind, asked, waited, tc.want, tc.asked, tc.waited)
 			}
@@ -67,7 +67,7 @@ func TestFreshTokenIsAskedAboutAgain(t *testing.T) {
 func TestRepetitionIsBoundedForAFleet(t *testing.T) {
 	t.Parallel()
 	o := Observer{Now: func() time.Time { return time.Time{} }}
-	srv, allowed := o.newServer("https://gitlab.example.com"), 0
+	srv, allowed := o.newServer(t.Context(), "https://gitlab.example.com"), 0
 	for range 1000 {
 		if srv.mayRepeat() {
 			allowed++

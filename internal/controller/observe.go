@@ -52,8 +52,9 @@ type Fleet interface {
 // be used by one goroutine at a time.
 type Observer struct {
 	Ask remedy.Probe
-	// Fleet returns nil where no user token is for the GitLab at base.
-	Fleet func(base string) Fleet
+	// Fleet returns nil where no user token is for the GitLab at base. Its waits for
+	// that GitLab are to be under bound, its waits for our own pace are not.
+	Fleet func(base string, bound remedy.Bound) Fleet
 	// BaseURL returns what stands before /api/v4/, or why there is none.
 	BaseURL func(url string) (string, error)
 	// Registration asks, without any credential, whether the server takes
@@ -70,6 +71,15 @@ type Observer struct {
 	Logs     []Log // that may be of any of the sources
 	// Wait sleeps before a fresh token is asked about again; nil: a timer.
 	Wait func(ctx context.Context, d time.Duration) error
+	// Clock returns the last Date that any answer of the GitLab at base had, and
+	// when it came; nil: unknown.
+	Clock func(base string) (server, read time.Time)
+	// AskRegistration has every GitLab asked whether it takes registration tokens,
+	// not only those whose sections hold one.
+	AskRegistration bool
+	// Begin is called before the first section is asked about, with how many
+	// sections there are and how many requests are foreseen for each GitLab.
+	Begin func(sections int, requests map[string]int)
 	// Progress is called after each section, from several goroutines.
 	Progress func(done, total int)
 
@@ -90,8 +100,9 @@ func (o *Observer) Observe(ctx context.Context, sources []Source, expect diagnos
 	servers := o.servers(ctx, &facts)
 	o.ask(ctx, &facts, servers)
 	for _, base := range slices.Sorted(maps.Keys(servers)) {
-		facts.Servers = append(facts.Servers, servers[base].finish())
+		facts.Servers = append(facts.Servers, servers[base].finish(o.Clock))
 	}
+	facts.Interrupted = ctx.Err() != nil
 	facts.Now = o.Now()
 	return facts
 }
@@ -180,6 +191,9 @@ func (o *Observer) ask(ctx context.Context, facts *diagnose.Facts, servers map[s
 			all = append(all, &facts.Configs[i].Sections[j])
 		}
 	}
+	if o.Begin != nil {
+		o.Begin(len(all), o.foreseen(all, servers))
+	}
 	queue := make(chan *diagnose.Section)
 	var wait sync.WaitGroup
 	var done counter
@@ -198,6 +212,26 @@ func (o *Observer) ask(ctx context.Context, facts *diagnose.Facts, servers map[s
 	}
 	close(queue)
 	wait.Wait()
+}
+
+// foreseen is how many requests each GitLab will be asked: one about a token, two
+// about a record.
+func (o *Observer) foreseen(all []*diagnose.Section, servers map[string]*server) map[string]int {
+	requests := map[string]int{}
+	for _, s := range all {
+		url, token := destination(s)
+		base, err := o.BaseURL(url)
+		if err != nil {
+			continue
+		}
+		if token.Lexical().Sendable && !o.NoTouch {
+			requests[base]++
+		}
+		if servers[base].fleet != nil && s.RunnerID != 0 {
+			requests[base] += 2
+		}
+	}
+	return requests
 }
 
 func (o *Observer) workers() int {
@@ -219,11 +253,16 @@ func (c *counter) next() int {
 	return c.n
 }
 
-func (o *Observer) askOne(ctx context.Context, s *diagnose.Section, servers map[string]*server) {
-	url, token := s.URL, s.Token
+// destination is where the question about a section goes, and which token it carries.
+func destination(s *diagnose.Section) (url string, token rekey.Token) {
 	if s.Expanded != nil {
-		url, token = s.ExpandedURL, *s.Expanded
+		return s.ExpandedURL, *s.Expanded
 	}
+	return s.URL, s.Token
+}
+
+func (o *Observer) askOne(ctx context.Context, s *diagnose.Section, servers map[string]*server) {
+	url, token := destination(s)
 	base, err := o.BaseURL(url)
 	if err != nil {
 		if len(s.Unset) == 0 {
@@ -233,7 +272,7 @@ func (o *Observer) askOne(ctx context.Context, s *diagnose.Section, servers map[
 	}
 	srv := servers[base]
 	s.Answer = o.answer(ctx, srv, s, url, token)
-	o.record(ctx, srv, s)
+	o.record(srv, s)
 }
 
 func (o *Observer) answer(ctx context.Context, srv *server, s *diagnose.Section, url string, token rekey.Token) rekey.Answer {
@@ -252,15 +291,14 @@ func (o *Observer) answer(ctx context.Context, srv *server, s *diagnose.Section,
 	if m.problem != "" {
 		return rekey.Answer{Kind: rekey.AnswerUnreachable, Message: m.problem, At: o.Now()}
 	}
-	ctx, stop := srv.patient(ctx)
-	defer stop()
 	ask := func() rekey.Answer {
-		return o.Ask(ctx, remedy.Question{Config: s.Config, TLS: s.TLS, Remote: m.remote, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch})
+		return o.Ask(srv.ctx, remedy.Question{Config: s.Config, TLS: s.TLS, Remote: m.remote, URL: url, Token: token, SystemID: s.SystemID, Touch: o.Touch, Bound: srv.patient})
 	}
-	a := ask()
-	if again, ok := o.again(ctx, srv, s, a, ask); ok {
-		s.Earlier, a = a, again
-	}
+	a := srv.ended(ctx, ask())
 	srv.heard(a)
+	if again, ok := o.again(srv.ctx, srv, s, a, ask); ok {
+		s.Earlier, a = a, again
+		srv.heard(a)
+	}
 	return a
 }

@@ -17,11 +17,16 @@ type server struct {
 	patience time.Duration
 	now      func() time.Time
 
+	// quit ends ctx, and with it what still queues, when this GitLab is given up.
+	ctx  context.Context
+	quit context.CancelCauseFunc
+
 	mu       sync.Mutex
 	facts    diagnose.Server
-	lastGood time.Time
-	gaveUp   bool
-	repeated int // fresh tokens that were asked about again
+	waiting  int           // how many wait for this GitLab
+	since    time.Time     // of the first of them, or of the last usable answer
+	silent   time.Duration // silence before that
+	repeated int           // fresh tokens that were asked about again
 }
 
 // servers finds the GitLabs that the sections name and asks each about itself.
@@ -39,9 +44,9 @@ func (o *Observer) servers(ctx context.Context, facts *diagnose.Facts) map[strin
 				continue
 			}
 			if servers[base] == nil {
-				servers[base] = o.newServer(base)
+				servers[base] = o.newServer(ctx, base)
 			}
-			registration[base] = registration[base] || s.Token.Kind() == rekey.TokenRegistration
+			registration[base] = registration[base] || o.AskRegistration || s.Token.Kind() == rekey.TokenRegistration
 		}
 	}
 	var wait sync.WaitGroup
@@ -52,22 +57,21 @@ func (o *Observer) servers(ctx context.Context, facts *diagnose.Facts) map[strin
 	return servers
 }
 
-func (o *Observer) newServer(base string) *server {
-	s := &server{patience: o.Patience, now: o.Now, lastGood: o.Now()}
+func (o *Observer) newServer(ctx context.Context, base string) *server {
+	s := &server{patience: o.Patience, now: o.Now}
 	if s.patience == 0 {
 		s.patience = 30 * time.Second
 	}
+	s.ctx, s.quit = context.WithCancelCause(ctx)
 	s.facts = diagnose.Server{URL: base, UserToken: diagnose.UserTokenNone}
 	if o.Fleet != nil {
-		s.fleet = o.Fleet(base)
+		s.fleet = o.Fleet(base, s.patient)
 	}
 	return s
 }
 
 // introduce asks what the server is, with the user token where one is for it.
 func (o *Observer) introduce(ctx context.Context, s *server, registration bool) {
-	ctx, stop := s.patient(ctx)
-	defer stop()
 	if s.fleet != nil {
 		s.greet(ctx)
 	}
@@ -83,6 +87,8 @@ func (o *Observer) introduce(ctx context.Context, s *server, registration bool) 
 		}
 	}
 	if o.Registration != nil && !o.NoTouch {
+		ctx, stop := s.patient(ctx)
+		defer stop()
 		s.facts.RegistrationAllowed, s.facts.RegistrationEvidence = o.Registration(ctx, s.facts.URL)
 	}
 }
@@ -116,16 +122,50 @@ func refused(err error) bool {
 	return ok && u.Unauthorized()
 }
 
-// patient bounds how long one GitLab may go without a usable answer.
+// patient bounds a wait for this GitLab by what is left of the patience with it:
+// time without a usable answer while somebody waits for one. Waiting for our own
+// pace does not count.
 func (s *server) patient(ctx context.Context) (context.Context, context.CancelFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rest := s.patience - s.now().Sub(s.lastGood)
-	if s.gaveUp || rest <= 0 {
-		rest = 0
-		s.gaveUp = true
+	if s.waiting == 0 {
+		s.since = s.now()
 	}
-	return context.WithTimeoutCause(ctx, rest, rekey.Errorf(rekey.KindUnavailable, "no usable answer within %s", s.patience))
+	s.waiting++
+	ctx, cancel := context.WithTimeoutCause(ctx, s.patience-s.silence(), s.givenUp())
+	return ctx, sync.OnceFunc(func() { cancel(); s.rest() })
+}
+
+func (s *server) givenUp() error {
+	return rekey.Errorf(rekey.KindUnavailable, "no usable answer within %s", s.patience)
+}
+
+// silence is how long people have waited since the last usable answer.
+func (s *server) silence() time.Duration {
+	if s.waiting == 0 {
+		return s.silent
+	}
+	return s.silent + s.now().Sub(s.since)
+}
+
+// rest ends one wait.
+func (s *server) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	silence := s.silence()
+	if s.waiting--; s.waiting == 0 {
+		s.silent = silence
+	}
+	if silence >= s.patience {
+		s.quit(s.givenUp())
+	}
+}
+
+// usable notes an answer to the user token.
+func (s *server) usable() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent, s.since = 0, s.now()
 }
 
 // heard notes an answer: one that speaks keeps patience up.
@@ -133,7 +173,7 @@ func (s *server) heard(a rekey.Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.Kind != rekey.AnswerUnreachable && a.Kind != rekey.AnswerRateLimited && a.Kind != rekey.AnswerNotAsked {
-		s.lastGood = s.now()
+		s.silent, s.since = 0, s.now()
 	}
 	if a.ServerTime.After(s.facts.ServerTime) {
 		s.facts.ServerTime, s.facts.ReadAt = a.ServerTime, a.At
@@ -143,21 +183,45 @@ func (s *server) heard(a rekey.Answer) {
 	}
 }
 
-func (s *server) finish() diagnose.Server {
+// ended tells why a question was cut off: by an interrupt, or because this GitLab
+// was given up meanwhile.
+func (s *server) ended(ctx context.Context, a rekey.Answer) rekey.Answer {
+	cut := a.Kind == rekey.AnswerUnreachable || a.Kind == rekey.AnswerNotAsked || a.Kind == rekey.AnswerRateLimited
+	switch {
+	case !cut || s.ctx.Err() == nil:
+	case ctx.Err() != nil:
+		return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: diagnose.InterruptedMessage, At: a.At}
+	case a.Kind == rekey.AnswerNotAsked:
+		a.Message = fmt.Sprintf("this GitLab gave no usable answer for %s (--timeout)", s.patience)
+	case a.Kind == rekey.AnswerUnreachable && a.Status == 0 && context.Cause(s.ctx) != nil && a.Message == "interrupted":
+		a.Message = "no answer within the time given"
+	}
+	return a
+}
+
+// finish returns what was learnt. The clock is that of the answers about tokens,
+// else that of any other.
+func (s *server) finish(clock func(base string) (server, read time.Time)) diagnose.Server {
+	s.quit(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if clock != nil && s.facts.ServerTime.IsZero() {
+		s.facts.ServerTime, s.facts.ReadAt = clock(s.facts.URL)
+	}
 	return s.facts
 }
 
 // record asks the user token's side about the section's runner id.
-func (o *Observer) record(ctx context.Context, srv *server, s *diagnose.Section) {
+func (o *Observer) record(srv *server, s *diagnose.Section) {
 	if srv.fleet == nil || s.RunnerID == 0 {
 		return
 	}
-	ctx, stop := srv.patient(ctx)
-	defer stop()
+	ctx := srv.ctx
 	r := diagnose.Record{Request: fmt.Sprintf("GET %s/api/v4/runners/%d", srv.facts.URL, s.RunnerID), At: o.Now()}
 	runner, err := srv.fleet.Runner(ctx, s.RunnerID)
+	if kind := rekey.KindOf(err); err == nil || kind == rekey.KindNotFound || kind == rekey.KindDenied {
+		srv.usable()
+	}
 	switch {
 	case err == nil:
 		r.Lookup, r.Runner = diagnose.LookupFound, runner

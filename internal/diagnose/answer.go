@@ -100,8 +100,14 @@ func (c *court) judgeNotAsked(s *section) {
 		reason = "no reason was recorded"
 	}
 	seen := []rekey.Evidence{s.inFile("GitLab was not asked about this token: %s", reason)}
-	remedy := "Run `rekey doctor` without `--no-touch` to have GitLab asked."
-	if s.SystemID == "" && s.SystemIDProblem != "" {
+	remedy := "Run `rekey doctor` again; `--timeout` gives a slow GitLab longer."
+	switch {
+	case reason == InterruptedMessage:
+		remedy = "Run `rekey doctor` again and let it come to its end; `--rps` raises its pace."
+	case strings.HasPrefix(reason, "--no-touch"):
+		remedy = "Run `rekey doctor` without `--no-touch` to have GitLab asked."
+	}
+	if s.SystemID == "" && s.SystemIDProblem != "" && reason != InterruptedMessage {
 		seen = append(seen, s.evidence(s.Config, s.now, "no system id of this host: %s", s.SystemIDProblem))
 		remedy = "Make `.runner_system_id` beside the config readable to `rekey doctor` (run it as the runner's user or as root), or allow `--touch`: a verify without a system id, which creates a `<legacy>` runner manager in GitLab."
 	}

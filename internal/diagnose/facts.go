@@ -13,6 +13,8 @@ type Facts struct {
 	Configs []Config
 	Servers []Server
 	Expect  Expectation
+	// Interrupted: the collecting was ended before everything was asked.
+	Interrupted bool
 
 	// Hosts are the places that were looked at, this machine among them as "".
 	Hosts []Host
@@ -24,6 +26,9 @@ type Facts struct {
 	Logs             []LogLine // what logs say, folded
 	LogNotes         []string  // which log was or could not be read, for people
 }
+
+// InterruptedMessage is the message of an AnswerNotAsked that an interrupt made.
+const InterruptedMessage = "interrupted"
 
 // Config is one config.toml as it was read. Err is "" or "FILE:LINE: reason",
 // never quoting the line; a Config with an Err has no sections.

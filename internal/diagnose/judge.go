@@ -30,7 +30,8 @@ func Judge(f Facts) Report {
 		r.Sections = append(r.Sections, s.report())
 		r.Summary.count(s.verdict)
 	}
-	r.Notes = c.logNotes()
+	r.Interrupted = f.Interrupted
+	r.Notes = append(clockNotes(f.Servers), c.logNotes()...)
 	return r
 }
 
@@ -41,7 +42,7 @@ func serverReport(s Server) ServerReport {
 	}
 	return ServerReport{
 		URL: shownURL(s.URL), Version: version, ProfileEvidence: scrub(s.ProfileEvidence),
-		UserToken: s.UserToken, UserTokenDetail: scrub(s.UserTokenDetail),
+		UserToken: s.UserToken, UserTokenDetail: scrub(s.UserTokenDetail), ClockSkew: s.skewSeconds(),
 	}
 }
 

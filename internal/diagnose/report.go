@@ -13,7 +13,9 @@ type Report struct {
 	Configs  []ConfigReport  `json:"configs"`
 	Sections []SectionReport `json:"sections"`
 	Summary  Summary         `json:"summary"`
-	Notes    []string        `json:"notes,omitempty"` // what belongs to no section: from logs; of --job, the job and its runners
+	// Interrupted: this is what was known when doctor was interrupted.
+	Interrupted bool     `json:"interrupted,omitempty"`
+	Notes       []string `json:"notes,omitempty"` // what belongs to no section: from logs; of --job, the job and its runners
 }
 
 // ServerReport is one GitLab of a Report.
@@ -23,6 +25,9 @@ type ServerReport struct {
 	ProfileEvidence string    `json:"profile_evidence"`
 	UserToken       UserToken `json:"user_token"`
 	UserTokenDetail string    `json:"user_token_detail,omitempty"`
+	// ClockSkew is how many seconds the asking machine's clock is ahead of this
+	// GitLab's; nil when GitLab told no time.
+	ClockSkew *int64 `json:"clock_skew_seconds,omitempty"`
 }
 
 // ConfigReport is one config file of a Report; Error is "" when it was read.

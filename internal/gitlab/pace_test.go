@@ -34,7 +34,7 @@ func paced(t *testing.T, b *Budget, workers, count int, latency time.Duration, a
 				sent = append(sent, time.Since(began))
 				n := len(sent)
 				mu.Unlock()
-				time.Sleep(latency) // the bubble's clock
+				_ = sleep(t.Context(), latency) // the bubble's clock
 				b.Observe(answer(n))
 			}
 		})
@@ -100,7 +100,7 @@ func TestAGivenUpGitLabIsNotQueuedFor(t *testing.T) {
 		b := NewBudget(0.01, time.Now)
 		bound := within(time.Second, time.Now)
 		_, stop := bound(t.Context())
-		time.Sleep(2 * time.Second) // GitLab's silence
+		_ = sleep(t.Context(), 2 * time.Second) // GitLab's silence
 		stop()
 		began := time.Now()
 		if err := b.Wait(t.Context(), bound); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 0 {

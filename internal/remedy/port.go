@@ -86,7 +86,13 @@ type Question struct {
 	// Touch permits a verify without a system id, which makes a "<legacy>"
 	// manager.
 	Touch bool
+	// Bound is how long its GitLab may be silent; nil leaves it to the probe.
+	Bound Bound
 }
+
+// Bound bounds a wait for a GitLab: it returns a context that ends when that GitLab
+// has been silent for too long, and what to call when the wait is over.
+type Bound func(context.Context) (context.Context, context.CancelFunc)
 
 // RemoteTLS is what the TLS files of a section on another host hold, in PEM; ""
 // where there is none.
