@@ -28,7 +28,7 @@ var (
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("internal/app", "internal/controller"))},
-	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
+	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
 
 	"internal/controller": {may: union(leaves, engines)},
 
@@ -41,8 +41,9 @@ var layers = map[string]layer{
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
 
-	"internal/host":   {may: union(leaves, only("internal/configtoml"))},
-	"internal/gitlab": {may: leaves},
+	"internal/host":        {may: union(leaves, only("internal/configtoml"))},
+	"internal/host/docker": {may: union(leaves, only("internal/host"))}, // a file's mark and a system id are judged there, wherever they were read
+	"internal/gitlab":      {may: leaves},
 	// The lab shares no type with internal/gitlab: one wrong field name would be
 	// wrong in both, and every test would pass.
 	"internal/lab":             {may: union(leaves, only("internal/lab/ciconfig"))},
@@ -86,6 +87,8 @@ var confined = []struct {
 	{"modernc.org/sqlite", []string{"internal/lab"}},
 	{"filippo.io/age", []string{"internal/remedy"}},
 	{"golang.org/x/crypto", []string{"internal/lab"}},
+	{"github.com/moby/moby", []string{"internal/host/docker"}},
+	{"github.com/containerd/errdefs", []string{"internal/host/docker"}}, // what moby's client says of an answer
 	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
 
 	{"database/sql", []string{"internal/lab"}},
