@@ -7,6 +7,7 @@ import (
 	"rekey"
 	"rekey/internal/controller"
 	"rekey/internal/host"
+	"rekey/internal/host/ssh"
 )
 
 // Hosts says where else than on this machine doctor looks. The zero value is
@@ -48,12 +49,17 @@ func (a *App) thisMachine(in DoctorInput) (controller.Source, error) {
 }
 
 // hostSource returns the source that an address names, unopened.
-func (a *App) hostSource(_ DoctorInput, address string) (controller.Source, error) {
+func (a *App) hostSource(in DoctorInput, address string) (controller.Source, error) {
 	scheme, _, ok := strings.Cut(address, "://")
 	if !ok {
 		return controller.Source{}, rekey.Errorf(rekey.KindInvalid, "%q is no host", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml]")
 	}
 	switch scheme {
+	case "ssh":
+		target, err := ssh.Parse(address)
+		return a.sshSource(in, target), err
+	case "docker":
+		return a.dockerSource(address)
 	}
 	return controller.Source{}, rekey.Errorf(rekey.KindInvalid, "%q begins with no kind of host that is known", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml]")
 }

@@ -36,7 +36,8 @@ type Source struct {
 	// error where it is not there. Only sources with a name need it: this machine's
 	// files are opened by who asks.
 	ReadFile func(path string) ([]byte, error)
-	Err      error // why it cannot be read; the rest is then empty
+	Err      error    // why it cannot be read; the rest is then empty
+	Notes    []string // what there is to tell of it beside, for people
 }
 
 // atOnce is how many sources are under way at a time.
@@ -116,11 +117,16 @@ func unopened(ctx context.Context, err error) error {
 	return err
 }
 
-func (s Source) view(ctx context.Context) view {
+func (s Source) view(ctx context.Context) (v view) {
 	if s.Close != nil {
 		defer s.Close()
 	}
-	v := view{host: diagnose.Host{Name: s.Name}}
+	v = view{host: diagnose.Host{Name: s.Name}}
+	defer func() {
+		if s.Notes != nil {
+			v.notes = append(v.notes, s.Notes()...)
+		}
+	}()
 	if s.Err != nil {
 		v.configs = []diagnose.Config{{Path: s.Name, Host: s.Name, Err: readProblem(s.Name, s.Name, s.Err)}}
 		return v
@@ -137,6 +143,7 @@ func (s Source) view(ctx context.Context) view {
 		s.place(&v.running[i])
 	}
 	v.logs, v.notes = readLogs(ctx, s.Logs)
+	v.notes = append(s.Notes, v.notes...)
 	for i := range v.logs {
 		v.logs[i].Host = s.Name
 	}
