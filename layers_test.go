@@ -28,7 +28,7 @@ var (
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("internal/app", "internal/controller"))},
-	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
+	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/ssh", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
 
 	"internal/controller": {may: union(leaves, engines)},
 
@@ -42,6 +42,7 @@ var layers = map[string]layer{
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
 
 	"internal/host":        {may: union(leaves, only("internal/configtoml"))},
+	"internal/host/ssh":    {may: union(leaves, only("internal/host"))},
 	"internal/host/docker": {may: union(leaves, only("internal/host"))}, // a file's mark and a system id are judged there, wherever they were read
 	"internal/gitlab":      {may: leaves},
 	// The lab shares no type with internal/gitlab: one wrong field name would be
@@ -92,7 +93,7 @@ var confined = []struct {
 	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
 
 	{"database/sql", []string{"internal/lab"}},
-	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/lab/simrunner"}},
+	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/ssh", "internal/lab/simrunner"}},
 	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix"}},
 }
 

@@ -146,15 +146,39 @@ func (a *App) configs(named []string) ([]string, error) {
 	if path := a.env("CONFIG_FILE"); path != "" {
 		return []string{path}, nil
 	}
-	var paths []string
-	for _, c := range host.Local(a.Now).StandardConfigs() {
-		paths = append(paths, c.Path)
+	var paths, closed []string
+	local := host.Local(a.Now)
+	for _, c := range local.StandardConfigs() {
+		if c.Problem != "" && !c.Context.Expected() {
+			closed = append(closed, c.Path)
+		} else {
+			paths = append(paths, c.Path)
+		}
+	}
+	if len(paths) == 0 {
+		paths = inForce(local)
+	}
+	if len(paths) == 0 {
+		paths = closed // the reason is better than nothing
 	}
 	if len(paths) == 0 {
 		return nil, rekey.Errorf(rekey.KindNotFound, "no config.toml is in the standard locations").
 			WithHint("name one: `rekey doctor --config /path/to/config.toml`, or watch `rekey lab demo`")
 	}
 	return paths, nil
+}
+
+// inForce returns the configs of the gitlab-runners that run here, as far as they
+// are of this machine's own file system.
+func inForce(local host.Host) []string {
+	var paths []string
+	running, _ := local.Processes()
+	for _, p := range running {
+		if p.Executable == "gitlab-runner" && p.Command == "run" && p.Uses(p.Config) {
+			paths = append(paths, p.Config)
+		}
+	}
+	return distinct(paths)
 }
 
 // distinct leaves out a file that was named before, be it by another path: its

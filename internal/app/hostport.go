@@ -28,25 +28,34 @@ func newObservedHost(h host.Host) observedHost {
 
 // File says what there is to see of a config beside its text.
 func (h observedHost) File(path string) diagnose.File {
-	f := h.FactOf(path, h.running)
+	return fileOf(h.FactOf(path, h.running))
+}
+
+func fileOf(f host.Fact) diagnose.File {
 	return diagnose.File{Path: f.Path, Identity: f.Identity, Generated: f.Generated, ReadOnly: f.ReadOnly, Standard: string(f.Standard), ModTime: f.ModTime, ChangedAt: f.ChangedAt}
 }
 
-// Processes returns the runners that run for good; a run-single has no config.
+// Processes returns the runners that run for good.
 func (h observedHost) Processes(paths []string) (found []diagnose.Process, problem string) {
-	for _, p := range h.running {
+	return processes(h.running, paths, host.Process.Uses), h.problem
+}
+
+// processes leaves out a run-single, which has no config.
+func processes(running []host.Process, paths []string, uses func(host.Process, string) bool) []diagnose.Process {
+	var found []diagnose.Process
+	for _, p := range running {
 		if p.Command == "run-single" {
 			continue
 		}
 		f := diagnose.Process{Name: p.String(), Config: p.Config, From: p.ConfigFrom, Started: p.Started, Problem: p.Problem, Simulated: p.Executable == "rekey"}
 		for _, path := range paths {
-			if p.Uses(path) {
+			if uses(p, path) {
 				f.Uses = append(f.Uses, path)
 			}
 		}
 		found = append(found, f)
 	}
-	return found, h.problem
+	return found
 }
 
 // Read returns a config's bytes.

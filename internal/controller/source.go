@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,8 +37,9 @@ type Source struct {
 	// error where it is not there. Only sources with a name need it: this machine's
 	// files are opened by who asks.
 	ReadFile func(path string) ([]byte, error)
-	Err      error    // why it cannot be read; the rest is then empty
-	Notes    []string // what there is to tell of it beside, for people
+	Err      error           // why it cannot be read; the rest is then empty
+	Notes    []string        // what there is to tell of it beside, for people
+	Remarks  func() []string // more of them, asked when all was read; nil: none
 }
 
 // atOnce is how many sources are under way at a time.
@@ -121,10 +123,10 @@ func (s Source) view(ctx context.Context) (v view) {
 	if s.Close != nil {
 		defer s.Close()
 	}
-	v = view{host: diagnose.Host{Name: s.Name}}
+	v = view{host: diagnose.Host{Name: s.Name}, notes: slices.Clone(s.Notes)}
 	defer func() {
-		if s.Notes != nil {
-			v.notes = append(v.notes, s.Notes()...)
+		if s.Remarks != nil {
+			v.notes = append(v.notes, s.Remarks()...)
 		}
 	}()
 	if s.Err != nil {
@@ -142,8 +144,8 @@ func (s Source) view(ctx context.Context) (v view) {
 	for i := range v.running {
 		s.place(&v.running[i])
 	}
-	v.logs, v.notes = readLogs(ctx, s.Logs)
-	v.notes = append(s.Notes, v.notes...)
+	lines, notes := readLogs(ctx, s.Logs)
+	v.logs, v.notes = lines, append(v.notes, notes...)
 	for i := range v.logs {
 		v.logs[i].Host = s.Name
 	}

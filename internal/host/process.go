@@ -56,23 +56,41 @@ func (h Host) Processes() (found []Process, problem string) {
 func (h Host) process(pid int, boot time.Time) (Process, bool) {
 	dir := h.proc(strconv.Itoa(pid))
 	args := fields(readBounded(filepath.Join(dir, "cmdline")))
-	name, command, rest := recognise(args)
-	if command == "" {
+	if _, command, _ := recognise(args); command == "" {
 		return Process{}, false
 	}
-	p := Process{PID: pid, Executable: name, Command: command, UID: -1, proc: h.proc()}
-	p.ticks = startTicks(h.proc(), pid)
-	if p.ticks == "" {
-		return Process{}, false
-	}
-	p.Started = started(boot, p.ticks)
-	p.readStatus(string(readBounded(filepath.Join(dir, "status"))))
+	raw := Raw{PID: pid, Args: args, Ticks: startTicks(h.proc(), pid), Status: string(readBounded(filepath.Join(dir, "status"))),
+		Environ: fields(readBounded(filepath.Join(dir, "environ")))}
 	cwd, err := os.Readlink(filepath.Join(dir, "cwd"))
-	if err != nil {
+	raw.Dir, raw.Hidden = cwd, err != nil
+	p, ok := raw.Process(boot)
+	p.proc = h.proc()
+	return p, ok
+}
+
+// Raw is what /proc shows of a process, here or elsewhere.
+type Raw struct {
+	PID     int
+	Args    []string
+	Ticks   string   // field 22 of stat, "" when the process has ended
+	Status  string   // the lines of status
+	Environ []string // as far as it could be read: CONFIG_FILE and HOME are what counts
+	Dir     string   // working directory, "" when unknown
+	Hidden  bool     // directory and environment may not be read
+}
+
+// Process makes a Process of it; ok is false when it is no runner, or has ended.
+func (r Raw) Process(boot time.Time) (p Process, ok bool) {
+	name, command, rest := recognise(r.Args)
+	if command == "" || r.Ticks == "" {
+		return Process{}, false
+	}
+	p = Process{PID: r.PID, Executable: name, Command: command, UID: -1, ticks: r.Ticks, Started: started(boot, r.Ticks), Dir: r.Dir}
+	p.readStatus(r.Status)
+	if r.Hidden {
 		p.Problem = "its working directory and environment may not be read by this user"
 	}
-	p.Dir = cwd
-	p.findConfig(rest, fields(readBounded(filepath.Join(dir, "environ"))), h)
+	p.findConfig(rest, r.Environ)
 	return p, true
 }
 
@@ -104,7 +122,7 @@ var runnerCommands = []string{"run", "run-single", "register", "unregister", "ve
 
 // findConfig decides which config is in force: the flag, CONFIG_FILE, else the
 // standard place of the process's user.
-func (p *Process) findConfig(args, environ []string, h Host) {
+func (p *Process) findConfig(args, environ []string) {
 	path, from := flagValue(args), "--config"
 	if path == "" {
 		path, from = variable(environ, "CONFIG_FILE"), "CONFIG_FILE"

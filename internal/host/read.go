@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -50,8 +51,7 @@ func (h Host) Read(path string) (File, error) {
 	f.Mode, f.ModTime = info.Mode(), info.ModTime()
 	f.UID, f.GID = ownerOf(info)
 	if len(f.Data) == 0 {
-		return f, &rekey.Error{Kind: rekey.KindInvalid, Err: ErrEmpty, Msg: path + " is empty",
-			Hint: "a write cut short by a full disk or a crash leaves it so: put a backup in its place and give it a new mtime"}
+		return f, Empty(path)
 	}
 	f.Generated = h.generated(f)
 	return f, nil
@@ -65,14 +65,25 @@ func readable(path string, info fs.FileInfo) error {
 	case !info.Mode().IsRegular():
 		return rekey.Errorf(rekey.KindInvalid, "%s is not a regular file (%s)", path, info.Mode().Type())
 	case info.Size() > MaxConfig:
-		return tooLarge(path)
+		return TooLarge(path, MaxConfig)
 	}
 	return nil
 }
 
-func tooLarge(path string) error {
-	return rekey.Errorf(rekey.KindInvalid, "%s is larger than %d MiB", path, MaxConfig>>20).
-		WithHint("this is hardly a config.toml: check the path")
+// Empty is the error of a config of no bytes. It wraps ErrEmpty.
+func Empty(path string) error {
+	return &rekey.Error{Kind: rekey.KindInvalid, Err: ErrEmpty, Msg: path + " is empty",
+		Hint: "a write cut short by a full disk or a crash leaves it so: put a backup in its place and give it a new mtime"}
+}
+
+// TooLarge is the error of a file above limit, in bytes.
+func TooLarge(path string, limit int) error {
+	size := fmt.Sprintf("%d MiB", limit>>20)
+	if limit < 1<<20 {
+		size = fmt.Sprintf("%d bytes", limit)
+	}
+	return rekey.Errorf(rekey.KindInvalid, "%s is larger than %s, the most that is read", path, size).
+		WithHint("this is hardly the right file: check the path")
 }
 
 // readStable reads the file, again if it changed meanwhile: gitlab-runner
@@ -93,7 +104,7 @@ func readStable(path string) ([]byte, fs.FileInfo, error) {
 			return nil, nil, statError(path, err)
 		}
 		if len(data) > MaxConfig {
-			return nil, nil, tooLarge(path)
+			return nil, nil, TooLarge(path, MaxConfig)
 		}
 		after = info
 		if before.ModTime().Equal(info.ModTime()) && int64(len(data)) == info.Size() {

@@ -24,6 +24,13 @@ const (
 	WindowsService  Context = "the Windows service, where the documentation puts it"
 )
 
+// Expected reports whether a config is to be expected there: one that cannot be
+// looked at is then worth an error. The others are closed to most users whether
+// they exist or not.
+func (c Context) Expected() bool {
+	return c == FromEnvironment || c == SystemMode || c == UserMode || c == InvokingUser
+}
+
 // Candidate is a config that exists in a standard place.
 type Candidate struct {
 	Path    string
@@ -37,7 +44,7 @@ type Candidate struct {
 func (h Host) StandardConfigs() []Candidate {
 	var found []Candidate
 	var seen []os.FileInfo
-	for _, c := range h.places() {
+	for _, c := range h.Places() {
 		info, err := os.Stat(c.Path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir):
@@ -57,7 +64,7 @@ func (h Host) StandardConfigs() []Candidate {
 // DefaultConfig returns where gitlab-runner, run by this user, would keep a new
 // config: the first of the standard places, whether it exists or not.
 func (h Host) DefaultConfig() (string, error) {
-	places := h.places()
+	places := h.Places()
 	if len(places) == 0 {
 		return "", rekey.Errorf(rekey.KindNotFound, "this user has no standard place for a config").WithHint("name a file with --config")
 	}
@@ -73,7 +80,9 @@ func contains(seen []os.FileInfo, info os.FileInfo) bool {
 	return false
 }
 
-func (h Host) places() []Candidate {
+// Places returns where gitlab-runner looks or its documentation puts a config, the
+// most likely first, whether there is one or not.
+func (h Host) Places() []Candidate {
 	var all []Candidate
 	add := func(context Context, parts ...string) {
 		if parts[0] != "" {
