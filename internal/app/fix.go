@@ -25,6 +25,9 @@ type Event = remedy.Event
 // Undone is what was put back.
 type Undone = remedy.Undone
 
+// Aborted is how open repairs were given up.
+type Aborted = remedy.Aborted
+
 // ProofInput says how a repair is proved. Wait 0 looks for the manager once,
 // Recheck 0 does not read the config again.
 type ProofInput struct {
@@ -58,8 +61,11 @@ type FixInput struct {
 	TokenFile      string // "-" is Stdin
 	SeparateRecord bool
 	DryRun, Undo   bool
-	Stdin          io.Reader
-	Report         func(Event)
+	// Leftover is "resume" or "abort" where the fix is only about what an earlier
+	// run left open.
+	Leftover string
+	Stdin    io.Reader
+	Report   func(Event)
 }
 
 // Fix is one repair under way: it holds the lock of the state directory.
@@ -122,6 +128,10 @@ func (f *Fix) checkFirst() error {
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if f.in.Leftover != "" {
+		return rekey.Errorf(rekey.KindNotFound, "there is nothing to %s: no repair has been journalled in %s", f.in.Leftover, dir).
+			WithHint("journals of another user or place: name their directory with --state-dir")
 	}
 	if f.in.Undo {
 		return rekey.Errorf(rekey.KindNotFound, "there is nothing to undo: no repair has been journalled in %s", dir).
@@ -221,6 +231,14 @@ func (f *Fix) Unfinished() ([]rekey.Target, error) {
 
 // Resume finishes them.
 func (f *Fix) Resume(ctx context.Context) ([]rekey.Result, error) { return f.engine.Resume(ctx) }
+
+// ResumeOpen finishes them too; that nothing is open is an error then.
+func (f *Fix) ResumeOpen(ctx context.Context) ([]rekey.Result, error) {
+	return f.engine.ResumeOpen(ctx)
+}
+
+// Abort gives them up.
+func (f *Fix) Abort(ctx context.Context) (Aborted, error) { return f.engine.Abort(ctx) }
 
 // Apply carries out a plan.
 func (f *Fix) Apply(ctx context.Context, plan rekey.Plan) ([]rekey.Result, error) {

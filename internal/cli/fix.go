@@ -15,6 +15,7 @@ import (
 
 type fixFlags struct {
 	dryRun, yes, undo bool
+	resume, abort     bool
 	plan, run, output string
 }
 
@@ -39,6 +40,8 @@ that a colleague made: --token-file FILE, or - for standard input.`,
   rekey fix --yes --plan 3f9a61c20b7d4e18            # only exactly this plan
   rekey fix --section deploy --project acme/web --tag-list deploy,linux
   rekey fix --section deploy --token-file ./token
+  rekey fix --resume                                 # only finish what was interrupted
+  rekey fix --abort                                  # give it up instead
   rekey fix --undo`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,6 +56,8 @@ that a colleague made: --token-file FILE, or - for standard input.`,
 	s.BoolVarP(&f.yes, "yes", "y", false, "apply without asking")
 	s.StringVar(&f.plan, "plan", "", "apply only if the plan has this digest")
 	s.BoolVar(&f.undo, "undo", false, "put the configs back as they were before the last run")
+	s.BoolVar(&f.resume, "resume", false, "finish what an earlier run left open, and begin nothing new")
+	s.BoolVar(&f.abort, "abort", false, "give up what an earlier run left open: undo what can be undone, and say what cannot")
 	s.StringVar(&f.run, "run", "", "with --undo: the run to undo, instead of the last")
 	s.StringVarP(&f.output, "output", "o", "text", "text, or json for programs")
 	s.StringArrayVar(&in.Sections, "section", nil, "repair only the section of this name or index; repeatable")
@@ -72,7 +77,11 @@ func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error
 	}
 	in.Report = c.conversation()
 	in.Stdin = c.In
+	if err := f.oneOrder(); err != nil {
+		return err
+	}
 	in.DryRun, in.Undo = f.dryRun, f.undo
+	in.Leftover = f.leftover()
 	progress := c.progress("checked")
 	in.Progress = progress.update
 	fix, err := c.app.Fix(ctx, in)
@@ -82,6 +91,9 @@ func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error
 	defer fix.Close()
 	if f.undo {
 		return c.undo(ctx, fix, f.run)
+	}
+	if in.Leftover != "" {
+		return c.leftover(ctx, fix, f)
 	}
 	resumed, err := c.resume(ctx, fix, f)
 	if err != nil {
@@ -110,7 +122,7 @@ func (c *command) resume(ctx context.Context, fix *app.Fix, f fixFlags) ([]rekey
 		return nil, nil
 	}
 	if !f.yes && !c.confirm("Finish them now?") {
-		return nil, rekey.Errorf(rekey.KindConflict, "an earlier fix is unfinished, and nothing new is begun before it").WithHint("run `rekey fix` and agree, or `rekey fix --undo`")
+		return nil, rekey.Errorf(rekey.KindConflict, "an earlier fix is unfinished, and nothing new is begun before it").WithHint("`rekey fix --resume` finishes it, `rekey fix --abort` gives it up")
 	}
 	return fix.Resume(ctx)
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"time"
 
 	"filippo.io/age"
 
@@ -136,21 +135,6 @@ func (s *Store) seal(plain []byte) ([]byte, error) {
 	}
 	err = w.Close()
 	return out.Bytes(), err
-}
-
-// ended reports whether an operation is over, and since when.
-func (s *Store) ended(id rekey.Operation) (bool, time.Time, error) {
-	j, err := s.Open(id)
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	defer func() { _ = j.Close() }()
-	records := j.Records()
-	if len(records) == 0 {
-		return true, time.Time{}, nil
-	}
-	last := records[len(records)-1]
-	return last.Step == rekey.StepEnd && last.Phase == rekey.PhaseOutcome, last.At, nil
 }
 
 func (s *Store) remove(id rekey.Operation) error {

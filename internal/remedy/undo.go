@@ -285,31 +285,16 @@ func (e *Engine) refersTo(op *operation) bool {
 }
 
 // Prune removes the journals of runs all of whose operations ended longer than
-// keep ago, and with them what is sealed in them: within a run, an image may be
-// told by its difference from another's.
+// keep ago, and with them what is sealed in them; what Prunable holds back stays.
 func (e *Engine) Prune(keep time.Duration) (removed int, err error) {
-	ids, err := e.Store.List()
+	all, err := e.Store.Summaries()
 	if err != nil {
 		return 0, err
 	}
-	kept := map[string]bool{}
-	for _, id := range ids {
-		ended, at, err := e.Store.ended(id)
-		if err != nil {
-			return 0, err
-		}
-		if !ended || e.Clock.Now().Sub(at) <= keep {
-			kept[runOf(id)] = true
-		}
+	gone, _ := Prunable(all, e.Clock.Now(), keep)
+	var ids []rekey.Operation
+	for _, s := range gone {
+		ids = append(ids, s.Operation)
 	}
-	for _, id := range ids {
-		if kept[runOf(id)] {
-			continue
-		}
-		if err := e.Store.remove(id); err != nil {
-			return removed, err
-		}
-		removed++
-	}
-	return removed, nil
+	return e.Store.Remove(ids)
 }
