@@ -89,11 +89,13 @@ type Target struct {
 	NewURL   string      `json:"new_url,omitempty"`
 	// Attributes of the record to create; nil where none is created.
 	Attributes *Attributes `json:"attributes,omitempty"`
-	AssignTo   string      `json:"assign_to,omitempty"` // project path or id
-	Executor   string      `json:"executor,omitempty"`  // of a section to append
-	Image      string      `json:"image,omitempty"`     // of its docker executor
-	Steps      []Step      `json:"steps"`
-	Notes      []string    `json:"notes,omitempty"` // costs and limits the reader should know
+	// AllJobs: the user token sees every job of the record, so an empty list is idle.
+	AllJobs  bool     `json:"all_jobs,omitempty"`
+	AssignTo string   `json:"assign_to,omitempty"` // project path or id
+	Executor string   `json:"executor,omitempty"`  // of a section to append
+	Image    string   `json:"image,omitempty"`     // of its docker executor
+	Steps    []Step   `json:"steps"`
+	Notes    []string `json:"notes,omitempty"` // costs and limits the reader should know
 }
 
 // Left is a section that is left alone, and why.

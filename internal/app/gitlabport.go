@@ -87,6 +87,12 @@ func (r records) DeleteRunner(ctx context.Context, id rekey.RunnerID) error {
 	return noRoute(r.Client.DeleteRunner(ctx, id))
 }
 
+// RunningJobs counts what RunnerJobs lists.
+func (r records) RunningJobs(ctx context.Context, id rekey.RunnerID) (int, bool, error) {
+	jobs, known, err := r.Client.RunnerJobs(ctx, id)
+	return len(jobs), known, err
+}
+
 // Project returns what a canary needs.
 func (r records) Project(ctx context.Context, pathOrID string) (remedy.Project, error) {
 	p, err := r.Client.Project(ctx, pathOrID)

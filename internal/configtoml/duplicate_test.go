@@ -75,4 +75,3 @@ func freshChange(name string) Change {
 	obtained, expires := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	return Change{Name: &name, ID: &id, Token: &token, ObtainedAt: &obtained, ExpiresAt: &expires}
 }
-

@@ -98,6 +98,9 @@ func (e *Engine) unended() ([]*operation, error) {
 // record without a holder leads forward. An undo that has put the config back
 // was the operator's own word, and stays.
 func (op *operation) irrevocable() bool {
+	if op.retired() {
+		return true
+	}
 	reset := op.replaced || op.done(rekey.StepReset) || op.unknown(rekey.StepReset)
 	return reset && !op.issued.Token.IsZero() && !op.restored
 }

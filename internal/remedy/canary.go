@@ -32,6 +32,12 @@ func (e *Engine) canary(ctx context.Context, op *operation, gl GitLab, p *rekey.
 		p.Missing = why
 		return
 	}
+	defer func() {
+		op.unproved = ""
+		if p.Level != rekey.ProofJob {
+			op.unproved = p.Missing
+		}
+	}()
 	if err := e.wearMarker(ctx, op, gl, record); err != nil {
 		p.Missing = fmt.Sprintf("the canary's tag cannot be put on the record: %v", err)
 		return

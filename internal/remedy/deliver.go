@@ -2,10 +2,10 @@ package remedy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"rekey"
@@ -13,26 +13,87 @@ import (
 	"rekey/internal/diagnose"
 )
 
-// replaceAttempts bounds how often an edit is computed anew because somebody
-// else wrote the file in between.
-const replaceAttempts = 5
-
-// deliver writes the new token into the section, under the config's lock. The
-// file's image from before is sealed in the journal first; the edit is computed
-// from what the file holds now.
+// deliver writes the new token into the sections of one operation, under the
+// locks of their configs.
 func (e *Engine) deliver(ctx context.Context, op *operation) (any, string, error) {
 	if err := e.completeGiven(ctx, op); err != nil {
 		return nil, "", err
 	}
-	for attempt := 1; ; attempt++ {
-		text, err := e.deliverOnce(op)
-		if err == nil {
-			return op.delivered, text, nil
+	edits := op.edits(rekey.StepDeliver)
+	for _, ed := range edits {
+		e.editConfig(ed.site.Config, []*edit{ed})
+	}
+	return outcome(op, edits)
+}
+
+// deliverAll does the same for several operations, each config replaced once. It
+// writes their outcomes.
+func (e *Engine) deliverAll(ctx context.Context, ops []*operation) []error {
+	errs := make([]error, len(ops))
+	before := make([]int, len(ops))
+	all := make([][]*edit, len(ops))
+	byConfig := map[string][]*edit{}
+	for i, op := range ops {
+		before[i] = len(op.journal.Records())
+		if errs[i] = e.completeGiven(ctx, op); errs[i] != nil {
+			continue
 		}
-		if rekey.KindOf(err) != rekey.KindConflict || attempt == replaceAttempts {
-			return nil, "", err
+		all[i] = op.edits(rekey.StepDeliver)
+		for _, ed := range all[i] {
+			byConfig[ed.site.Config] = append(byConfig[ed.site.Config], ed)
 		}
 	}
+	for _, path := range configsOf(ops) {
+		e.editConfig(path, byConfig[path])
+	}
+	forEach(ops, func(i int, op *operation) {
+		var data any
+		var text string
+		if errs[i] == nil {
+			data, text, errs[i] = outcome(op, all[i])
+		}
+		errs[i] = e.conclude(op, rekey.StepDeliver, before[i], data, text, errs[i])
+	})
+	return errs
+}
+
+func (op *operation) edits(step rekey.StepKind) []*edit {
+	var edits []*edit
+	for _, s := range op.sites {
+		edits = append(edits, &edit{op: op, site: s, step: step})
+	}
+	return edits
+}
+
+func outcome(op *operation, edits []*edit) (any, string, error) {
+	var texts []string
+	var errs []error
+	for _, ed := range edits {
+		errs = append(errs, ed.err)
+		if !slices.Contains(texts, ed.text) {
+			texts = append(texts, ed.text)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		if len(edits) == 1 {
+			err = edits[0].err
+		}
+		return nil, "", err
+	}
+	return op.sites[0].delivered, strings.Join(texts, "; "), nil
+}
+
+// configsOf lists the configs of some operations, in one order for all: who locks
+// several takes them in it.
+func configsOf(ops []*operation) []string {
+	var paths []string
+	for _, op := range ops {
+		for _, s := range op.sites {
+			paths = append(paths, s.Config)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 // completeGiven asks GitLab for the id and the expiry of a token that was given:
@@ -43,7 +104,7 @@ func (e *Engine) completeGiven(ctx context.Context, op *operation) error {
 	}
 	url := op.url()
 	var tls diagnose.TLSFiles
-	if section, err := e.section(op); err == nil {
+	if section, err := e.section(op, op.sites[0]); err == nil {
 		tls = tlsOf(section)
 	}
 	answer := e.Probe(ctx, Question{Config: op.target.Config, TLS: tls, URL: url, Token: op.issued.Token,
@@ -72,86 +133,6 @@ func (op *operation) url() string {
 	return op.target.URL
 }
 
-func (e *Engine) deliverOnce(op *operation) (string, error) {
-	data, err := e.Host.Read(op.target.Config)
-	if rekey.KindOf(err) == rekey.KindNotFound && err != nil && op.target.Remedy == rekey.RemedyAppend {
-		return e.install(op)
-	}
-	if err != nil {
-		return "", err
-	}
-	if op.delivered != nil && digest(data) == op.delivered.After {
-		return "the config already holds the new token", nil
-	}
-	next, image, old, err := e.edited(op, data)
-	if err != nil {
-		return "", err
-	}
-	if next == nil {
-		return "the config already holds the new token", nil
-	}
-	d := &delivery{Path: op.target.Config, Before: digest(data), After: digest(next), RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), OldToken: old}
-	if err := e.sealImage(op, d, image); err != nil {
-		return "", err
-	}
-	op.delivered = d
-	if d.How, err = e.Host.Replace(op.target.Config, data, next); err != nil {
-		if err = e.arrived(d, err); err != nil {
-			return "", err
-		}
-		d.How = "the disk failed behind it"
-	}
-	return fmt.Sprintf("edited %s (%s)", op.target.Config, d.How), nil
-}
-
-// arrived looks at the file after an edit that failed in a way that leaves open
-// whether it was made (the disk failed behind the exchange). It returns nil when
-// the new bytes are there, and errUnclear while nobody can look.
-func (e *Engine) arrived(d *delivery, failed error) error {
-	if rekey.KindOf(failed) != rekey.KindUnavailable {
-		return failed
-	}
-	data, err := e.Host.Read(d.Path)
-	switch {
-	case err != nil:
-		return errUnclear{errors.Join(failed, err)}
-	case digest(data) == d.After:
-		return nil
-	}
-	return failed
-}
-
-// edited returns the config's next bytes, nil when the section already has them,
-// the image to put back, and the fingerprint of the token that goes. Where an
-// in-place write of ours was cut short, it begins from the image of before.
-func (e *Engine) edited(op *operation, data []byte) (next, image []byte, old rekey.Fingerprint, err error) {
-	image = data
-	doc, err := e.parse(op, data)
-	if err != nil && op.delivered != nil {
-		if image, err = e.image(op); err == nil {
-			doc, err = configtoml.Parse(image)
-		}
-	}
-	if err != nil {
-		return nil, nil, "", err
-	}
-	if op.target.Remedy == rekey.RemedyAppend {
-		next, old, err = e.appended(op, doc)
-		return next, image, old, err
-	}
-	i, present, err := locate(doc, op)
-	if err != nil || present {
-		return nil, nil, "", err
-	}
-	edited, err := doc.Edit(i, op.change())
-	if err != nil {
-		return nil, nil, "", err
-	}
-	next = edited.Bytes()
-	e.documents.keep(op.target.Config, next, edited)
-	return next, image, doc.Sections()[i].Token.Fingerprint(), nil
-}
-
 // change is the one edit of invariant 5: id, token and both dates together.
 func (op *operation) change() configtoml.Change {
 	c := configtoml.Change{}
@@ -174,82 +155,48 @@ func (op *operation) change() configtoml.Change {
 	return c
 }
 
-// locate finds the target's section by the token it had when the plan was made;
-// the index decides between equals. present says that it has the new token. A
-// token that was made for it is in no other section; one that was not made may
-// be, so there the target's own place is looked at first.
-func locate(doc *configtoml.Document, op *operation) (index int, present bool, err error) {
-	sections := doc.Sections()
-	found := -1
-	for i, s := range sections {
-		same := s.Name == op.target.Name && s.URL == op.target.URL && s.Token.Fingerprint() == op.target.Before
-		if same && (found < 0 || i == op.target.Index) {
-			found = i
-		}
-	}
-	if found >= 0 && found == op.target.Index && (op.given() || op.target.Remedy == rekey.RemedyRewrite) {
-		return found, false, nil
-	}
-	for i, s := range sections {
-		fresh := !op.issued.Token.IsZero() && s.Token == op.issued.Token
-		if fresh && (op.target.NewURL == "" || s.URL == op.target.NewURL) {
-			return i, true, nil
-		}
-	}
-	if found < 0 && op.target.NewURL != "" && op.issued.Token.IsZero() {
-		return mended(sections, op)
-	}
-	if found < 0 {
-		return 0, false, errStop{
-			reason: fmt.Sprintf("%s no longer has the section %q as it was when the plan was made", op.target.Config, op.target.Name),
-			next:   "run `rekey doctor` to see what changed; a token already received stays sealed in the journal",
-		}
-	}
-	return found, false, nil
-}
-
-func mended(sections []configtoml.Section, op *operation) (int, bool, error) {
-	for i, s := range sections {
-		if s.Token.Fingerprint() == op.target.Before && s.URL == op.target.NewURL {
-			return i, true, nil
-		}
-	}
-	return 0, false, errStop{reason: fmt.Sprintf("%s no longer has the section %q", op.target.Config, op.target.Name), next: "run `rekey doctor`"}
-}
-
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
-// section returns the target's section as the file has it now.
-func (e *Engine) section(op *operation) (configtoml.Section, error) {
-	data, err := e.Host.Read(op.target.Config)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	doc, err := e.parse(op, data)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	i, _, err := locate(doc, op)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	return doc.Sections()[i], nil
-}
-
-// reload makes the running gitlab-runner load the config, once for all edits.
+// reload makes the running gitlab-runners load the configs, each once for all
+// edits that were made together.
 func (e *Engine) reload(ctx context.Context, op *operation) (any, string, error) {
-	if how, done := e.reloaded[op.target.Config]; done {
-		return how, "", nil
+	var all, fresh []string
+	for _, s := range op.sites {
+		how, done, err := e.reloadConfig(ctx, s.Config)
+		if err != nil {
+			return nil, "", err
+		}
+		if all = append(all, how); !done && how != "" {
+			fresh = append(fresh, how)
+		}
 	}
-	how, err := e.Host.Reload(ctx, op.target.Config)
-	if err != nil {
-		return nil, "", err
+	return strings.Join(all, "; "), strings.Join(fresh, "; "), nil
+}
+
+func (e *Engine) reloadConfig(ctx context.Context, path string) (how string, done bool, err error) {
+	e.mu.Lock()
+	how, done = e.reloaded[path]
+	e.mu.Unlock()
+	if done {
+		return how, true, nil
 	}
-	e.reloaded[op.target.Config] = how
-	return how, how, nil
+	if how, err = e.Host.Reload(ctx, path); err != nil {
+		return "", false, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reloaded == nil {
+		e.reloaded = map[string]string{}
+	}
+	e.reloaded[path] = how
+	return how, false, nil
+}
+
+// unloaded forgets that configs were reloaded: they have been edited since.
+func (e *Engine) unloaded(paths ...string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, path := range paths {
+		delete(e.reloaded, path)
+	}
 }
 
 // assign gives a project runner a further project.

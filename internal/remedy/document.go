@@ -22,17 +22,17 @@ type document struct {
 // documentsKept bounds how many configs are kept parsed.
 const documentsKept = 8
 
-// parse reads what the operation's config holds.
-func (e *Engine) parse(op *operation, text []byte) (*configtoml.Document, error) {
+// parse reads what a config holds.
+func (e *Engine) parse(path string, text []byte) (*configtoml.Document, error) {
 	e.documents.mu.Lock()
-	last, found := e.documents.last[op.target.Config]
+	last, found := e.documents.last[path]
 	e.documents.mu.Unlock()
 	if found && bytes.Equal(last.text, text) {
 		return last.Document, nil
 	}
 	doc, err := configtoml.Parse(text)
 	if err == nil {
-		e.documents.keep(op.target.Config, text, doc)
+		e.documents.keep(path, text, doc)
 	}
 	return doc, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ type Options struct {
 	CanaryTimeout time.Duration // how long a canary job may take; 0: two minutes
 	ProofWait     time.Duration // how long to wait for the manager; 0: 30 s
 	Settling      time.Duration // look at the config again after; 0: four seconds
+	DrainTimeout  time.Duration // how long the jobs of a record that is retired are waited for; 0: an hour
 	NoTouch       bool          // the Probe sends nothing, and no later run's would
 }
 
@@ -51,7 +53,9 @@ type Engine struct {
 
 	documents documents
 	images    images
-	reloaded  map[string]string // configs that were reloaded after the last edit of this run, and how
+	swaps     queues
+	mu        sync.Mutex
+	reloaded  map[string]string // configs that were reloaded after their last edit of this run, and how
 }
 
 // errStop ends an operation for now without an error of the engine's: the
@@ -171,8 +175,13 @@ func (e *Engine) begin(id rekey.Operation, target rekey.Target) (*operation, err
 		return nil, err
 	}
 	defer func() { _ = j.Close() }() // a thousand targets are more than the files a process may have open
-	op := &operation{id: id, target: target, journal: j}
 	target.Config = absolute(target.Config)
+	target.Also = slices.Clone(target.Also)
+	for i := range target.Also {
+		target.Also[i].Config = absolute(target.Also[i].Config)
+	}
+	op := &operation{id: id, target: target, journal: j}
+	op.makeSites()
 	return op, j.Write(rekey.StepBegin, rekey.PhaseNote, target, nil)
 }
 
@@ -182,72 +191,61 @@ func closeAll(ops []*operation) {
 	}
 }
 
+// run does what each operation lacks: the changes lane by lane, then the rest of
+// each operation by itself, side by side.
 func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
-	errs := make([]error, len(ops))
-	for i, op := range ops {
-		errs[i] = e.change(ctx, op)
+	var mu sync.Mutex
+	errs := map[*operation]error{}
+	failed := func(op *operation, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs[op] = errors.Join(errs[op], err)
 	}
-	e.reloaded = map[string]string{}
-	for i, op := range ops {
-		if _, reloaded := e.reloaded[op.target.Config]; errs[i] == nil && !reloaded {
-			errs[i] = e.steps(ctx, op, beforeProof)
-		}
-	}
-	awaited := e.Clock.Now().Add(orDefault(e.Options.ProofWait, 30*time.Second))
-	var wait sync.WaitGroup
-	slots := make(chan struct{}, 16)
-	for i, op := range ops {
-		if errs[i] != nil {
-			continue
-		}
-		wait.Go(func() {
-			slots <- struct{}{}
+	e.unloaded(configsOf(ops)...)
+	var changing, rest sync.WaitGroup
+	slots, ends := make(chan struct{}, laneCount), make(chan struct{}, finishing)
+	for _, lane := range lanes(ops) {
+		slots <- struct{}{}
+		changing.Go(func() {
 			defer func() { <-slots }()
-			defer func() { _ = op.journal.Close() }()
-			op.awaited = awaited
-			errs[i] = e.steps(ctx, op, afterDelivery)
-			if isFinal(errs[i]) && (op.tagged != nil || op.created()) { // nobody resumes this: no record keeps the marker
-				errs[i] = errors.Join(errs[i], e.step(ctx, op, rekey.StepSettle))
+			e.changeLane(ctx, lane, failed)
+			awaited := e.Clock.Now().Add(orDefault(e.Options.ProofWait, 30*time.Second))
+			for _, op := range lane {
+				mu.Lock()
+				err := errs[op]
+				mu.Unlock()
+				if err != nil {
+					continue
+				}
+				op.awaited = awaited
+				rest.Go(func() {
+					ends <- struct{}{}
+					defer func() { <-ends }()
+					if err := e.complete(ctx, op); err != nil {
+						failed(op, err)
+					}
+				})
 			}
 		})
 	}
-	wait.Wait()
+	changing.Wait()
+	rest.Wait()
 	results := make([]rekey.Result, len(ops))
-	for i, op := range ops {
-		results[i] = e.result(op, errs[i])
+	forEach(ops, func(i int, op *operation) {
+		results[i] = e.result(op, errs[op])
 		_ = op.journal.Close()
-	}
+	})
 	return results
 }
 
-// change runs the steps before the reload. The config is locked from before a
-// token is asked for until it is delivered: of two runs with state directories
-// of their own, the second would reset what the first has just received.
-func (e *Engine) change(ctx context.Context, op *operation) error {
-	if _, ok := op.next(beforeReload); !ok {
-		return nil
-	}
-	if op.target.Remedy != rekey.RemedyAssign {
-		unlock, err := e.Host.Lock(op.target.Config)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-	}
+// complete runs the steps from the proof on.
+func (e *Engine) complete(ctx context.Context, op *operation) error {
 	defer func() { _ = op.journal.Close() }()
-	return e.steps(ctx, op, beforeReload)
-}
-
-func beforeReload(s rekey.StepKind) bool { return beforeProof(s) && s != rekey.StepReload }
-
-// afterDelivery are the steps that several operations do side by side; their
-// configs are reloaded by then.
-func afterDelivery(s rekey.StepKind) bool { return fromProof(s) || s == rekey.StepReload }
-
-func beforeProof(s rekey.StepKind) bool { return !fromProof(s) }
-
-func fromProof(s rekey.StepKind) bool {
-	return s == rekey.StepProve || s == rekey.StepSettle || s == rekey.StepRetire
+	err := e.steps(ctx, op, fromProof)
+	if isFinal(err) && (op.tagged != nil || op.created()) { // nobody resumes this: no record keeps the marker
+		err = errors.Join(err, e.step(ctx, op, rekey.StepSettle))
+	}
+	return err
 }
 
 // steps runs the operation's steps that part selects and that are not done. The
@@ -259,7 +257,7 @@ func (e *Engine) steps(ctx context.Context, op *operation, part func(rekey.StepK
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
-			return stop("run `rekey fix` to resume", "interrupted before the step %q", step)
+			return interrupted(step)
 		}
 		err := e.step(ctx, op, step)
 		if err != nil && e.OutcomeUnknown(err) && ctx.Err() == nil { // observe now rather than in the next run
@@ -287,10 +285,17 @@ func (e *Engine) step(ctx context.Context, op *operation, step rekey.StepKind) e
 		rekey.StepCensus: e.census, rekey.StepCreate: e.create, rekey.StepReset: e.reset,
 		rekey.StepSeal: e.sealGiven, rekey.StepDeliver: e.deliver, rekey.StepReload: e.reload,
 		rekey.StepAssign: e.assign, rekey.StepProve: e.prove, rekey.StepSettle: e.settle,
-		rekey.StepRetire: e.retire,
+		rekey.StepHandover: e.handover, rekey.StepPause: e.pause, rekey.StepDrain: e.drain,
+		rekey.StepSwap: e.swap, rekey.StepRetire: e.retire,
 	}[step]
 	before := len(op.journal.Records())
 	data, text, err := do(ctx, op)
+	return e.conclude(op, step, before, data, text, err)
+}
+
+// conclude writes the outcome of a step. before is how many records the journal
+// had when it was begun.
+func (e *Engine) conclude(op *operation, step rekey.StepKind, before int, data any, text string, err error) error {
 	if errors.Is(err, errReplaced) {
 		return nil
 	}

@@ -3,6 +3,7 @@ package remedy
 import (
 	"encoding/json"
 	"slices"
+	"sync"
 
 	"rekey"
 )
@@ -26,6 +27,7 @@ type difference struct {
 // images knows the last image of each config in this run, and some that were put
 // together from differences.
 type images struct {
+	mu    sync.Mutex
 	last  map[string]lastImage
 	whole map[string][]byte // by digest
 }
@@ -41,8 +43,10 @@ type lastImage struct {
 const chainLimit = 32
 
 // sealImage writes the intent of an edit, and with it the image from before.
-func (e *Engine) sealImage(op *operation, d *delivery, data []byte) error {
+func (e *Engine) sealImage(op *operation, step rekey.StepKind, d *delivery, data []byte) error {
+	e.images.mu.Lock()
 	last := e.images.last[d.Path]
+	e.images.mu.Unlock()
 	next := lastImage{op: op.id, digest: digest(data), bytes: data}
 	sealed := data
 	if last.bytes != nil && runOf(last.op) == runOf(op.id) && last.op != op.id && last.chain < chainLimit {
@@ -51,9 +55,14 @@ func (e *Engine) sealImage(op *operation, d *delivery, data []byte) error {
 			d.Image, sealed, next.chain = &image{next.digest, last.op, last.digest}, text, last.chain+1
 		}
 	}
-	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, sealed); err != nil {
+	if err := op.journal.Write(step, rekey.PhaseIntent, d, sealed); err != nil {
 		return err
 	}
+	if d.Image != nil && last.digest == next.digest { // of one batch: all refer to its first
+		return nil
+	}
+	e.images.mu.Lock()
+	defer e.images.mu.Unlock()
 	if e.images.last == nil {
 		e.images.last = map[string]lastImage{}
 	}
@@ -81,11 +90,18 @@ func (d difference) apply(from []byte) []byte {
 	return slices.Concat(from[:d.Head], d.Middle, from[len(from)-d.Tail:])
 }
 
-// image returns the config from before the operation's last edit; empty where
-// that edit made the file.
-func (e *Engine) image(op *operation) ([]byte, error) {
+// image returns the config from before the operation's last delivery to the site;
+// empty where that made the file.
+func (e *Engine) image(op *operation, s *site) ([]byte, error) {
 	for _, r := range slices.Backward(op.journal.Records()) {
-		if r.Step == rekey.StepDeliver && r.Phase == rekey.PhaseIntent {
+		if r.Step != rekey.StepDeliver || r.Phase != rekey.PhaseIntent {
+			continue
+		}
+		var d delivery
+		if err := json.Unmarshal(r.Data, &d); err != nil {
+			return nil, err
+		}
+		if d.Site == s.n {
 			return e.imageIn(op.journal, r)
 		}
 	}
@@ -102,7 +118,7 @@ func (e *Engine) imageIn(j *Journal, r rekey.Record) ([]byte, error) {
 	if err != nil || d.Image == nil {
 		return sealed, err
 	}
-	if whole, known := e.images.whole[d.Image.Digest]; known {
+	if whole, known := e.images.known(d.Image.Digest); known {
 		return whole, nil
 	}
 	base, err := e.imageOf(d.Image.Base, d.Image.Of)
@@ -128,7 +144,7 @@ func (e *Engine) imageOf(id rekey.Operation, want string) ([]byte, error) {
 		return nil, err
 	}
 	for _, r := range j.Records() {
-		if r.Step != rekey.StepDeliver || r.Phase != rekey.PhaseIntent {
+		if r.Step != rekey.StepDeliver && r.Step != rekey.StepSwap || r.Phase != rekey.PhaseIntent {
 			continue
 		}
 		var d delivery
@@ -147,7 +163,16 @@ func (e *Engine) imageOf(id rekey.Operation, want string) ([]byte, error) {
 		WithHint("restore that journal from a backup of %s", e.Store.dir)
 }
 
+func (i *images) known(digest string) ([]byte, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	whole, known := i.whole[digest]
+	return whole, known
+}
+
 func (i *images) remember(digest string, whole []byte) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	if i.whole == nil || len(i.whole) > chainLimit {
 		i.whole = map[string][]byte{}
 	}

@@ -3,6 +3,7 @@ package remedy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (e *Engine) otherManagers(ctx context.Context, gl GitLab, op *operation) ([
 
 // managersBeside names the online managers of a record besides this host's.
 func (e *Engine) managersBeside(ctx context.Context, gl GitLab, op *operation, id rekey.RunnerID) ([]string, error) {
-	own := e.Host.SystemID(op.target.Config)
+	own := e.ownSystems(op)
 	managers, known, err := gl.Managers(ctx, id)
 	if err != nil {
 		return nil, err
@@ -59,11 +60,22 @@ func (e *Engine) managersBeside(ctx context.Context, gl GitLab, op *operation, i
 	}
 	var others []string
 	for _, m := range managers {
-		if m.Status == "online" && (m.SystemID != own || own == "") {
+		if m.Status == "online" && !slices.Contains(own, m.SystemID) {
 			others = append(others, fmt.Sprintf("manager %s (last contact %s)", m.SystemID, m.ContactedAt.UTC().Format(time.RFC3339)))
 		}
 	}
 	return others, nil
+}
+
+// ownSystems are the system ids of the hosts that the operation reaches.
+func (e *Engine) ownSystems(op *operation) []rekey.SystemID {
+	var own []rekey.SystemID
+	for _, s := range op.sites {
+		if id := e.Host.SystemID(s.Config); id != "" {
+			own = append(own, id)
+		}
+	}
+	return own
 }
 
 // onlineFor is how long after its last contact GitLab calls a record online
@@ -118,10 +130,15 @@ func (e *Engine) unmoved(op *operation) error {
 	if op.target.Remedy == rekey.RemedyAppend {
 		return nil
 	}
-	if _, err := e.section(op); err != nil {
-		return err
+	for _, s := range op.sites {
+		if _, err := e.section(op, s); err != nil {
+			return err
+		}
+		if err := e.Host.CheckWritable(s.Config); err != nil {
+			return err
+		}
 	}
-	return e.Host.CheckWritable(op.target.Config)
+	return nil
 }
 
 type markerFacts struct {
@@ -205,6 +222,9 @@ func (e *Engine) retire(ctx context.Context, op *operation) (any, string, error)
 	if err != nil {
 		return nil, "", err
 	}
+	if op.overlaps() {
+		return e.retireOld(ctx, op, gl)
+	}
 	others, err := e.otherManagers(ctx, gl, op)
 	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
 		return nil, "", err
@@ -279,7 +299,7 @@ func (e *Engine) sealGiven(_ context.Context, op *operation) (any, string, error
 		token = rekey.Token{}
 	}
 	if op.target.Remedy == rekey.RemedyRewrite {
-		section, err := e.section(op)
+		section, err := e.section(op, op.sites[0])
 		if err != nil {
 			return nil, "", err
 		}

@@ -15,23 +15,28 @@ type operation struct {
 	target  rekey.Target
 	journal *Journal
 
-	issued    rekey.Issued // the new token, once received and read
-	delivered *delivery
-	tagged    *tagging // the canary's tag was put on an existing record
-	replaced  bool     // the reset's answer was lost: a new record replaces the old
-	resumed   bool     // read back from a journal: an earlier process began it
-	read      int      // how many records were read back
-	proof     rekey.Proof
-	settled   settled
-	ended     bool
-	awaited   time.Time // until when its manager is waited for
-	restored  bool      // an undo has put the config back: nothing goes forward any more
+	issued              rekey.Issued // the new token, once received and read
+	sites               []*site      // where the token goes
+	tagged              *tagging     // the canary's tag was put on an existing record
+	replaced            bool         // the reset's answer was lost: a new record replaces the old
+	resumed             bool         // read back from a journal: an earlier process began it
+	read                int          // how many records were read back
+	proof               rekey.Proof
+	settled             settled
+	ended               bool
+	awaited             time.Time        // until when its manager is waited for
+	seen                []rekey.SystemID // on the record that it made
+	unproved            string           // why the canary that was to prove an overlap did not
+	idle                bool             // GitLab said with the pause that no job runs on the old record
+	handedOver, swapped time.Time        // when this process did
+	restored            bool             // an undo has put the config back: nothing goes forward any more
 }
 
 // delivery is what the deliver step says in the journal. The digests are keyed
 // with nothing: they name file images, not tokens.
 type delivery struct {
 	Path      string            `json:"path"`
+	Site      int               `json:"site,omitempty"` // which of the operation's sections
 	Before    string            `json:"before"`
 	Image     *image            `json:"image,omitempty"` // nil: what is sealed is the whole image
 	After     string            `json:"after"`
@@ -76,7 +81,9 @@ func (e *Engine) replay(j *Journal) (*operation, error) {
 func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 	switch {
 	case r.Step == rekey.StepBegin:
-		return json.Unmarshal(r.Data, &op.target)
+		err := json.Unmarshal(r.Data, &op.target)
+		op.makeSites()
+		return err
 	case r.Step == rekey.StepEnd && r.Phase == rekey.PhaseOutcome:
 		var end resultFacts
 		op.ended = true
@@ -143,12 +150,16 @@ func replayIssued(op *operation, r rekey.Record) error {
 }
 
 func replayDelivery(op *operation, r rekey.Record) error {
-	op.delivered = &delivery{}
-	if err := json.Unmarshal(r.Data, op.delivered); err != nil {
+	d := &delivery{}
+	if err := json.Unmarshal(r.Data, d); err != nil {
 		return err
 	}
+	if d.Site < 0 || d.Site >= len(op.sites) {
+		return rekey.Errorf(rekey.KindInternal, "journal %s tells of a section %d that its target has not", op.id, d.Site)
+	}
+	op.sites[d.Site].delivered = d
 	if op.given() {
-		op.issued.ID = op.delivered.RunnerID
+		op.issued.ID = d.RunnerID
 	}
 	return nil
 }

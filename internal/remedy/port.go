@@ -20,6 +20,9 @@ type GitLab interface {
 	FindByTag(ctx context.Context, tag string) ([]rekey.Runner, error)
 	UpdateRunner(ctx context.Context, id rekey.RunnerID, edit rekey.RunnerEdit) (rekey.Runner, error)
 	DeleteRunner(ctx context.Context, id rekey.RunnerID) error
+	// RunningJobs counts the running jobs of a record that the user may see;
+	// known is false where none may be seen at all.
+	RunningJobs(ctx context.Context, id rekey.RunnerID) (n int, known bool, err error)
 	AssignProject(ctx context.Context, project string, id rekey.RunnerID) error
 	Project(ctx context.Context, pathOrID string) (Project, error)
 	Group(ctx context.Context, pathOrID string) (rekey.Ref, error)

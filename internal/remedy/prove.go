@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"rekey"
@@ -26,16 +28,28 @@ func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) 
 	gl, _ := e.client(op)
 	if gl != nil {
 		e.canary(ctx, op, gl, &proof)
-		e.awaitManager(ctx, op, gl, &proof)
+	}
+	var err error
+	if op.overlaps() { // both tokens are good: there is time to look first whether the file stays as it is
+		err = e.lookAgain(ctx, op)
+	}
+	if gl != nil {
+		e.awaitManagers(ctx, op, gl, &proof)
 	} else {
 		proof.Missing = "no user token: neither the manager nor a job could be looked at"
 	}
-	err := e.verify(ctx, op, &proof)
-	if err == nil {
+	if err == nil && !(op.overlaps() && proof.Level != rekey.ProofNone) { // a manager at work on a new record was accepted
+		err = e.verify(ctx, op, &proof)
+	}
+	if err == nil && !op.overlaps() {
 		err = e.lookAgain(ctx, op)
 	}
 	if ctx.Err() != nil && !isFinal(err) { // what was not waited for is not missing
 		return nil, "", stop("run `rekey fix` to resume", "interrupted during the proof")
+	}
+	if err == nil && op.overlaps() && op.unproved != "" {
+		err = stop(fmt.Sprintf("see to the canary, then run `rekey rotate` again; or `rekey fix --undo --run %s` takes the new record back", runOf(op.id)),
+			"the new record is not proved, and the old one serves on: %s", op.unproved)
 	}
 	if err != nil {
 		return nil, "", err
@@ -60,38 +74,63 @@ func raise(p *rekey.Proof, level rekey.ProofLevel, at time.Time, where, format s
 	p.Evidence = append(p.Evidence, rekey.Evidence{Seen: fmt.Sprintf(format, args...), Where: where, At: at.UTC()})
 }
 
-// awaitManager waits for this host's manager to be seen on the record, all
-// targets of a run side by side: their configs were reloaded at one time. Nothing
-// here has called verify yet, which would itself make the manager appear.
-func (e *Engine) awaitManager(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) {
-	if p.Level == rekey.ProofJob {
+// awaitManagers waits for the managers of the hosts that were reached to be seen
+// on the record, all targets of a run side by side: their configs were reloaded
+// at one time. Nothing here has called verify yet, which would itself make a
+// manager appear.
+func (e *Engine) awaitManagers(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) {
+	own := e.ownSystems(op)
+	if p.Level == rekey.ProofJob && len(op.sites) == 1 || len(own) == 0 {
 		return
 	}
-	own := e.Host.SystemID(op.target.Config)
-	for {
-		m, known, err := e.manager(ctx, gl, op.runnerID(), own)
-		switch {
-		case err != nil || !known || own == "":
-			return
-		case m != nil && op.fresh(m):
-			raise(p, rekey.ProofOnline, m.ContactedAt, "", "manager %s was seen on runner %d", own, op.runnerID())
+	for wait := time.Second; ; wait = min(2*wait, longestPause/2) {
+		managers, known, err := gl.Managers(ctx, op.runnerID())
+		if err != nil || !known {
 			return
 		}
-		if e.Clock.Now().After(op.awaited) || e.Clock.Sleep(ctx, time.Second) != nil {
-			p.Missing = fmt.Sprintf("no manager with system id %s was seen on runner %d: is gitlab-runner running? (%s)", own, op.runnerID(), p.Missing)
+		if op.overlaps() {
+			op.see(managers)
+		}
+		missing, last := op.unseen(managers, own)
+		if len(missing) == 0 {
+			raise(p, rekey.ProofOnline, last, "", "%s on runner %d", seenText(own), op.runnerID())
+			return
+		}
+		if e.Clock.Now().After(op.awaited) || e.Clock.Sleep(ctx, wait) != nil {
+			p.Missing = fmt.Sprintf("no manager with system id %s was seen on runner %d: is gitlab-runner running? (%s)", joinIDs(missing), op.runnerID(), p.Missing)
 			return
 		}
 	}
 }
 
-func (e *Engine) manager(ctx context.Context, gl GitLab, id rekey.RunnerID, own rekey.SystemID) (*rekey.Manager, bool, error) {
-	managers, known, err := gl.Managers(ctx, id)
-	for i := range managers {
-		if managers[i].SystemID == own {
-			return &managers[i], known, err
+// unseen returns those of own whose contact came not yet, and the last contact.
+func (op *operation) unseen(managers []rekey.Manager, own []rekey.SystemID) (missing []rekey.SystemID, last time.Time) {
+	for _, id := range own {
+		i := slices.IndexFunc(managers, func(m rekey.Manager) bool { return m.SystemID == id && op.fresh(&m) })
+		if i < 0 {
+			missing = append(missing, id)
+			continue
+		}
+		if managers[i].ContactedAt.After(last) {
+			last = managers[i].ContactedAt
 		}
 	}
-	return nil, known, err
+	return missing, last
+}
+
+func seenText(own []rekey.SystemID) string {
+	if len(own) == 1 {
+		return fmt.Sprintf("manager %s was seen", own[0])
+	}
+	return fmt.Sprintf("the managers %s were seen", joinIDs(own))
+}
+
+func joinIDs(ids []rekey.SystemID) string {
+	var texts []string
+	for _, id := range ids {
+		texts = append(texts, string(id))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // fresh reports whether the manager's contact came after the change: GitLab
@@ -112,15 +151,25 @@ func (op *operation) changedAt() time.Time {
 	return at
 }
 
-// verify asks GitLab about the token now in force. A refusal shortly after the
-// token was issued may be a replica that lags: it is asked again for a while.
+// verify asks GitLab about the token now in force, from each host.
 func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) error {
-	section, err := e.inForce(op)
+	for _, s := range op.sites {
+		if err := e.verifyAt(ctx, op, s, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyAt asks for one of them. A refusal shortly after the token was issued may
+// be a replica that lags: it is asked again for a while.
+func (e *Engine) verifyAt(ctx context.Context, op *operation, s *site, p *rekey.Proof) error {
+	section, err := e.inForce(op, s)
 	if err != nil {
 		return err
 	}
-	q := Question{Config: op.target.Config, TLS: tlsOf(section), URL: section.URL, Token: section.Token,
-		SystemID: e.Host.SystemID(op.target.Config)}
+	q := Question{Config: s.Config, TLS: tlsOf(section), URL: section.URL, Token: section.Token,
+		SystemID: e.Host.SystemID(s.Config)}
 	var a rekey.Answer
 	for range 5 {
 		if a = e.Probe(ctx, q); a.Kind != rekey.AnswerRefused {
@@ -131,7 +180,7 @@ func (e *Engine) verify(ctx context.Context, op *operation, p *rekey.Proof) erro
 		}
 	}
 	switch {
-	case a.Kind == rekey.AnswerRefused && !op.resumed: // a replica may lag for longer: the next run asks again
+	case a.Kind == rekey.AnswerRefused && (!op.resumed || op.overlaps()): // a replica may lag for longer: the next run asks again
 		return rekey.Errorf(rekey.KindDenied, "GitLab still refuses the token that was delivered (%s)", a.Request).
 			WithHint("run `rekey fix` again: it resumes with the proof; `rekey fix --undo` puts the config back as it was")
 	case a.Kind == rekey.AnswerRefused:
@@ -161,7 +210,7 @@ func (e *Engine) neverAsked(q Question, a rekey.Answer) bool {
 // lookAgain reads the config once more some seconds after the edit: a
 // gitlab-runner that was rotating its token just then writes the whole file anew.
 func (e *Engine) lookAgain(ctx context.Context, op *operation) error {
-	if op.delivered == nil {
+	if !op.edited() {
 		return nil
 	}
 	settling := orDefault(e.Options.Settling, 4*time.Second)
@@ -170,22 +219,26 @@ func (e *Engine) lookAgain(ctx context.Context, op *operation) error {
 			return err
 		}
 	}
-	_, err := e.inForce(op)
-	return err
+	for _, s := range op.sites {
+		if _, err := e.inForce(op, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// inForce returns the target's section, if it still has what was delivered. Where
+// inForce returns the site's section, if it still has what was delivered. Where
 // the old token is back the delivery has failed after all: the next run delivers
 // the sealed token again.
-func (e *Engine) inForce(op *operation) (configtoml.Section, error) {
-	section, err := e.section(op)
+func (e *Engine) inForce(op *operation, s *site) (configtoml.Section, error) {
+	section, err := e.section(op, s)
 	if isStop(err) {
-		return e.rotatedSince(op, err)
+		return e.rotatedSince(op, s, err)
 	}
 	if err != nil || op.issued.Token.IsZero() || section.Token == op.issued.Token {
 		return section, err
 	}
-	gone := rekey.Errorf(rekey.KindConflict, "somebody wrote %s after the new token was delivered, and it is gone from there", op.target.Config).
+	gone := rekey.Errorf(rekey.KindConflict, "somebody wrote %s after the new token was delivered, and it is gone from there", s.Config).
 		WithHint("find out what writes the file, then run `rekey fix`: it delivers the sealed token again")
 	return section, errors.Join(gone, op.journal.Fail(rekey.StepDeliver, gone))
 }
@@ -193,12 +246,12 @@ func (e *Engine) inForce(op *operation) (configtoml.Section, error) {
 // rotatedSince returns the section of the target's record where its token is
 // neither the old nor the new one: gitlab-runner rotates a token that is about to
 // expire by itself, and a proof may be resumed days later. Else it fails with gone.
-func (e *Engine) rotatedSince(op *operation, gone error) (configtoml.Section, error) {
-	data, err := e.Host.Read(op.target.Config)
+func (e *Engine) rotatedSince(op *operation, at *site, gone error) (configtoml.Section, error) {
+	data, err := e.Host.Read(at.Config)
 	if err != nil {
 		return configtoml.Section{}, err
 	}
-	doc, err := e.parse(op, data)
+	doc, err := e.parse(at.Config, data)
 	if err != nil {
 		return configtoml.Section{}, err
 	}

@@ -92,7 +92,7 @@ func (e *Engine) edits(run string) ([]*operation, error) {
 			return ops, err
 		}
 		op, err := e.replay(j)
-		if err != nil || op.undone() || op.delivered == nil && (op.ended || op.nothingDone()) {
+		if err != nil || op.undone() || !op.edited() && (op.ended || op.nothingDone()) || op.retired() {
 			_ = j.Close()
 			if err != nil {
 				return ops, err
@@ -148,29 +148,50 @@ type restoredFacts struct {
 	Restored bool `json:"restored"`
 }
 
+// restore puts back each config that the operation edited.
 func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
-	unlock, err := e.Host.Lock(op.target.Config)
+	if !op.edited() {
+		unlock, err := e.Host.Lock(op.target.Config)
+		if err != nil {
+			return "", err
+		}
+		unlock()
+		return fmt.Sprintf("%s: section %q had not been edited yet; its repair is given up", op.target.Config, op.target.Name), nil
+	}
+	var texts []string
+	for _, s := range slices.Backward(op.sites) {
+		if s.delivered == nil {
+			continue
+		}
+		text, err := e.restoreSite(ctx, op, s)
+		if err != nil {
+			return "", err
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; "), nil
+}
+
+func (e *Engine) restoreSite(ctx context.Context, op *operation, s *site) (string, error) {
+	unlock, err := e.Host.Lock(s.Config)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if op.delivered == nil {
-		return fmt.Sprintf("%s: section %q had not been edited yet; its repair is given up", op.target.Config, op.target.Name), nil
-	}
-	data, err := e.Host.Read(op.target.Config)
+	data, err := e.Host.Read(s.Config)
 	if err != nil {
 		return "", err
 	}
-	next, err := e.before(op, data)
+	next, err := e.before(op, s, data)
 	if err != nil {
 		return "", err
 	}
-	how, err := e.Host.Replace(op.target.Config, data, next)
+	how, err := e.Host.Replace(s.Config, data, next)
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("%s: section %q is as it was (%s)", op.target.Config, op.target.Name, how)
-	if reload, err := e.Host.Reload(ctx, op.target.Config); err == nil {
+	text := fmt.Sprintf("%s: section %q is as it was (%s)", s.Config, s.Name, how)
+	if reload, err := e.Host.Reload(ctx, s.Config); err == nil {
 		text += "; " + reload
 	}
 	return text, nil
@@ -178,13 +199,13 @@ func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
 
 // before returns the sealed image where the file is still what the edit made
 // of it; where others wrote since, only the fields that the edit changed.
-func (e *Engine) before(op *operation, data []byte) ([]byte, error) {
-	image, err := e.image(op)
+func (e *Engine) before(op *operation, s *site, data []byte) ([]byte, error) {
+	image, err := e.image(op, s)
 	if err != nil {
 		return nil, err
 	}
 	switch digest(data) {
-	case op.delivered.After, op.delivered.Before:
+	case s.delivered.After, s.delivered.Before:
 		return image, nil
 	}
 	now, err := configtoml.Parse(data)
@@ -195,25 +216,55 @@ func (e *Engine) before(op *operation, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return op.spliced(now, was)
+	if op.overlaps() {
+		return op.unpaired(now, was, s)
+	}
+	return op.spliced(now, was, s)
 }
 
-func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
-	i, present, err := locate(now, op)
-	old, _, oerr := locate(was, &operation{target: op.target})
-	if err == nil && !present { // an undo that was interrupted, or somebody else, has put it back
+// unpaired takes the second section away; where it has taken the first one's
+// place, that gets its own token back.
+func (op *operation) unpaired(now, was *configtoml.Document, s *site) ([]byte, error) {
+	old, second := pair(now, op, s)
+	first, _ := pair(was, op, s)
+	switch {
+	case second < 0 && old >= 0:
 		return now.Bytes(), nil
+	case second < 0 || first < 0:
+		return nil, op.changedSince(s)
+	case old >= 0:
+		back, err := now.RemoveAll(second)
+		if err != nil {
+			return nil, err
+		}
+		return back.Bytes(), nil
 	}
-	if err != nil || oerr != nil || !present {
-		return nil, rekey.Errorf(rekey.KindConflict, "%s was changed since, and the section no longer has what the repair put there", op.target.Config).
-			WithHint("compare it with `rekey doctor`; the image from before stays sealed in journal %s", op.id)
-	}
-	s := was.Sections()[old]
-	back, err := now.Edit(i, configtoml.Change{URL: &s.URL, ID: &s.ID, Token: &s.Token, ObtainedAt: &s.ObtainedAt, ExpiresAt: &s.ExpiresAt})
+	return putBack(now, second, was.Sections()[first])
+}
+
+func putBack(now *configtoml.Document, index int, s configtoml.Section) ([]byte, error) {
+	back, err := now.Edit(index, configtoml.Change{URL: &s.URL, ID: &s.ID, Token: &s.Token, ObtainedAt: &s.ObtainedAt, ExpiresAt: &s.ExpiresAt})
 	if err != nil {
 		return nil, err
 	}
 	return back.Bytes(), nil
+}
+
+func (op *operation) changedSince(s *site) error {
+	return rekey.Errorf(rekey.KindConflict, "%s was changed since, and the section no longer has what the repair put there", s.Config).
+		WithHint("compare it with `rekey doctor`; the image from before stays sealed in journal %s", op.id)
+}
+
+func (op *operation) spliced(now, was *configtoml.Document, s *site) ([]byte, error) {
+	i, present, err := locate(now, op, s)
+	old, _, oerr := locate(was, &operation{target: op.target}, s)
+	if err == nil && !present { // an undo that was interrupted, or somebody else, has put it back
+		return now.Bytes(), nil
+	}
+	if err != nil || oerr != nil || !present {
+		return nil, op.changedSince(s)
+	}
+	return putBack(now, i, was.Sections()[old])
 }
 
 // undoRecord takes back what the operation did to records: its marker goes, and a
@@ -221,6 +272,14 @@ func (op *operation) spliced(now, was *configtoml.Document) ([]byte, error) {
 // what was done, or, with the error, what was not.
 func (e *Engine) undoRecord(ctx context.Context, op *operation, again bool) (text string, err error) {
 	gl, err := e.client(op)
+	if op.overlaps() && op.last(rekey.StepPause) != nil {
+		if err == nil {
+			err = e.unpause(ctx, op, gl)
+		}
+		if err != nil {
+			return fmt.Sprintf("; runner %d may still be paused: ", op.target.RunnerID), err
+		}
+	}
 	switch {
 	case op.tagged != nil && !op.done(rekey.StepSettle):
 		if err == nil {
@@ -254,6 +313,13 @@ func (e *Engine) undoRecord(ctx context.Context, op *operation, again bool) (tex
 	return "", nil
 }
 
+// unpause makes the old record of an overlap what it was.
+func (e *Engine) unpause(ctx context.Context, op *operation, gl GitLab) error {
+	a := op.target.Attributes
+	_, err := gl.UpdateRunner(ctx, op.target.RunnerID, rekey.RunnerEdit{Paused: &a.Paused, Description: &a.Description})
+	return err
+}
+
 // deleteUnused deletes the record that the operation made. Again says that the
 // config was put back in an earlier undo: somebody may have used it since.
 func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, again bool) error {
@@ -264,11 +330,24 @@ func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, aga
 	if err == nil && len(others) > 0 {
 		err = rekey.Errorf(rekey.KindConflict, "it is in use by %s", strings.Join(others, ", "))
 	}
+	if err == nil && op.overlaps() {
+		err = e.idle(ctx, gl, op.issued.ID)
+	}
 	if err == nil {
 		err = gl.DeleteRunner(ctx, op.issued.ID)
 	}
 	if err != nil && rekey.KindOf(err) == rekey.KindNotFound {
 		return nil
+	}
+	return err
+}
+
+// idle fails while a job runs on a record that has served.
+func (e *Engine) idle(ctx context.Context, gl GitLab, id rekey.RunnerID) error {
+	paused := true
+	r, err := gl.UpdateRunner(ctx, id, rekey.RunnerEdit{Paused: &paused})
+	if err == nil && r.Busy != nil && *r.Busy {
+		return rekey.Errorf(rekey.KindUnavailable, "a job runs on it; it is paused and gets no more")
 	}
 	return err
 }
@@ -280,7 +359,7 @@ func (e *Engine) refersTo(op *operation) bool {
 	if err != nil {
 		return false
 	}
-	doc, err := e.parse(op, data)
+	doc, err := e.parse(op.target.Config, data)
 	return err == nil && slices.ContainsFunc(doc.Sections(), func(s configtoml.Section) bool { return s.Token == op.issued.Token })
 }
 

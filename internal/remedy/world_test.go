@@ -367,6 +367,7 @@ type wire struct {
 	Timeout     time.Duration  `json:"maximum_timeout"`
 	Note        string         `json:"maintenance_note"`
 	Online      *bool          `json:"online"`
+	Execution   string         `json:"job_execution_status"`
 	ContactedAt time.Time      `json:"contacted_at"`
 	Projects    []struct {
 		ID   int64  `json:"id"`
@@ -378,6 +379,10 @@ func (r wire) runner() rekey.Runner {
 	scope, _ := rekey.ParseScope(r.RunnerType)
 	found := rekey.Runner{ID: r.ID, Scope: scope, Description: r.Description, Tags: r.TagList, RunUntagged: r.RunUntagged, Paused: r.Paused, Locked: r.Locked,
 		AccessLevel: r.AccessLevel, MaximumTimeout: r.Timeout * time.Second, MaintenanceNote: r.Note, Online: r.Online, ContactedAt: r.ContactedAt}
+	if r.Execution != "" {
+		busy := r.Execution == "active"
+		found.Busy = &busy
+	}
 	for _, p := range r.Projects {
 		found.Projects = append(found.Projects, rekey.Ref{ID: p.ID, Path: p.Path})
 	}
@@ -428,6 +433,12 @@ func (g gitLab) UpdateRunner(_ context.Context, id rekey.RunnerID, edit rekey.Ru
 	if edit.AccessLevel != nil {
 		body["access_level"] = *edit.AccessLevel
 	}
+	if edit.Paused != nil {
+		body["paused"] = *edit.Paused
+	}
+	if edit.Description != nil {
+		body["description"] = *edit.Description
+	}
 	delete(body, g.w.forget)
 	var r wire
 	_, err := g.call("update", "PUT", fmt.Sprintf("runners/%d", id), body, &r)
@@ -437,6 +448,12 @@ func (g gitLab) UpdateRunner(_ context.Context, id rekey.RunnerID, edit rekey.Ru
 func (g gitLab) DeleteRunner(_ context.Context, id rekey.RunnerID) error {
 	_, err := g.call("delete", "DELETE", fmt.Sprintf("runners/%d", id), nil, nil)
 	return err
+}
+
+func (g gitLab) RunningJobs(_ context.Context, id rekey.RunnerID) (int, bool, error) {
+	var jobs []struct{}
+	_, err := g.call("jobs", "GET", fmt.Sprintf("runners/%d/jobs?status=running", id), nil, &jobs)
+	return len(jobs), err == nil, err
 }
 
 func (g gitLab) AssignProject(_ context.Context, project string, id rekey.RunnerID) error {
@@ -494,3 +511,5 @@ func (w *world) cutJournals(keep func(rekey.Record) bool) {
 		}
 	}
 }
+
+func itoa(n int64) string { return fmt.Sprint(n) }

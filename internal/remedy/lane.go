@@ -1,0 +1,197 @@
+package remedy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"rekey"
+)
+
+const (
+	laneWidth = 16  // operations of one lane that ask GitLab at once
+	laneCount = 8   // lanes at once
+	finishing = 256 // operations at once that are proved, drained and so on
+)
+
+// batchFor bounds how long the first token of a batch waits for its config: from
+// a reset until the edit gitlab-runner is refused.
+const batchFor = time.Second
+
+// forEach does something for each of some values, laneWidth at a time.
+func forEach[T any](list []T, do func(i int, v T)) {
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, laneWidth)
+	for i, v := range list {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			do(i, v)
+		})
+	}
+	wait.Wait()
+}
+
+// lanes puts operations together that share a config: a lane's configs are no
+// other lane's.
+func lanes(ops []*operation) [][]*operation {
+	lane := map[string]int{} // of each config
+	var all [][]*operation
+	for _, op := range ops {
+		into := -1
+		for _, s := range op.sites {
+			n, known := lane[s.Config]
+			switch {
+			case !known || n == into:
+			case into < 0:
+				into = n
+			default: // it joins two
+				all[into], all[n] = append(all[into], all[n]...), nil
+				for path, at := range lane {
+					if at == n {
+						lane[path] = into
+					}
+				}
+			}
+		}
+		if into < 0 {
+			all, into = append(all, nil), len(all)
+		}
+		for _, s := range op.sites {
+			lane[s.Config] = into
+		}
+		all[into] = append(all[into], op)
+	}
+	return all
+}
+
+// changeLane does what comes before the proof for the operations of one lane. The
+// configs are locked from before a token is asked for until it is delivered: of
+// two runs with state directories of their own, the second would reset what the
+// first has just received. Edits are made in batches, one replacement of a config
+// for each.
+func (e *Engine) changeLane(ctx context.Context, ops []*operation, failed func(*operation, error)) {
+	var rest []*operation
+	locked := false
+	for _, op := range ops {
+		step, ok := op.next(beforeProof)
+		if !ok {
+			continue
+		}
+		rest = append(rest, op)
+		locked = locked || step != rekey.StepReload && op.target.Remedy != rekey.RemedyAssign
+	}
+	if locked {
+		unlock, err := e.lockAll(configsOf(rest))
+		if err != nil {
+			for _, op := range rest {
+				failed(op, err)
+			}
+			return
+		}
+		defer unlock()
+	}
+	for len(rest) > 0 {
+		var batch []*operation
+		begin := e.Clock.Now()
+		for len(rest) > 0 && e.Clock.Now().Sub(begin) < batchFor {
+			n := min(laneWidth, len(rest))
+			batch, rest = append(batch, e.issueAll(ctx, rest[:n], failed)...), rest[n:]
+		}
+		e.installAll(ctx, batch, failed)
+	}
+}
+
+func (e *Engine) lockAll(paths []string) (unlock func(), err error) {
+	var locks []func()
+	unlock = func() {
+		for _, u := range locks {
+			u()
+		}
+	}
+	for _, path := range paths {
+		u, err := e.Host.Lock(path)
+		if err != nil {
+			unlock()
+			return nil, err
+		}
+		locks = append(locks, u)
+	}
+	return unlock, nil
+}
+
+// issueAll gets the operations their tokens, and returns those that got as far.
+func (e *Engine) issueAll(ctx context.Context, ops []*operation, failed func(*operation, error)) []*operation {
+	errs := make([]error, len(ops))
+	forEach(ops, func(i int, op *operation) {
+		errs[i] = e.steps(ctx, op, beforeDelivery)
+		_ = op.journal.Close()
+	})
+	return settleAll(ops, errs, failed)
+}
+
+// settleAll tells of the operations that failed and returns the others.
+func settleAll(ops []*operation, errs []error, failed func(*operation, error)) []*operation {
+	var good []*operation
+	for i, op := range ops {
+		if errs[i] != nil {
+			failed(op, errs[i])
+			continue
+		}
+		good = append(good, op)
+	}
+	return good
+}
+
+// installAll delivers the tokens and has the configs loaded.
+func (e *Engine) installAll(ctx context.Context, ops []*operation, failed func(*operation, error)) {
+	var wanting []*operation
+	for _, op := range ops {
+		if step, _ := op.next(beforeProof); step == rekey.StepDeliver {
+			wanting = append(wanting, op)
+		}
+	}
+	var errs []error
+	if ctx.Err() != nil {
+		for _, op := range wanting {
+			failed(op, interrupted(rekey.StepDeliver))
+		}
+		return
+	}
+	errs = e.deliverAll(ctx, wanting)
+	e.unloaded(configsOf(wanting)...)
+	settleAll(wanting, errs, failed)
+	var loading []*operation
+	for _, op := range ops {
+		if step, ok := op.next(beforeProof); ok && step == rekey.StepReload {
+			loading = append(loading, op)
+		}
+	}
+	for _, path := range configsOf(loading) {
+		_, _, _ = e.reloadConfig(ctx, path) // what it says is each operation's step
+	}
+	errs = make([]error, len(loading))
+	forEach(loading, func(i int, op *operation) {
+		errs[i] = e.steps(ctx, op, beforeProof)
+		_ = op.journal.Close()
+	})
+	settleAll(loading, errs, failed)
+}
+
+func interrupted(step rekey.StepKind) error {
+	return stop("run `rekey fix` to resume", "interrupted before the step %q", step)
+}
+
+func beforeProof(s rekey.StepKind) bool { return !fromProof(s) }
+
+func beforeDelivery(s rekey.StepKind) bool {
+	return beforeProof(s) && s != rekey.StepDeliver && s != rekey.StepReload
+}
+
+func fromProof(s rekey.StepKind) bool {
+	switch s {
+	case rekey.StepProve, rekey.StepSettle, rekey.StepHandover, rekey.StepPause, rekey.StepDrain, rekey.StepSwap, rekey.StepRetire:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,163 @@
+package remedy_test
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/internal/lab/labtest"
+)
+
+// rotation plans an overlap of the section at index, whose record has the lab's
+// attributes.
+func (w *world) rotation(index int) rekey.Target {
+	w.t.Helper()
+	t := w.target(index, rekey.RemedyOverlap)
+	r, err := gitLab{w}.Runner(w.t.Context(), t.RunnerID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	t.Attributes = &rekey.Attributes{Scope: r.Scope, Description: r.Description, Tags: r.Tags, RunUntagged: r.RunUntagged, Projects: r.Projects}
+	t.AllJobs = true
+	return t
+}
+
+// served makes one record and its section, and a gitlab-runner that polls with
+// every token of the config as soon as it was written.
+func (w *world) served() (before []byte, record labtest.Issued) {
+	w.t.Helper()
+	record = w.Runner("instance", 0, labtest.M{"tag_list": []string{"deploy"}, "description": "build host"})
+	w.write(section{"one", record.Token, record.ID})
+	w.polls(rekey.NewToken(record.Token), ownSystem)
+	w.onWrite = func() {
+		for _, s := range w.sections() {
+			w.polls(s.Token, ownSystem)
+		}
+	}
+	before, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return before, record
+}
+
+func TestAnOverlapReplacesRecordAndSection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, old := w.served()
+	r := w.apply(w.rotation(0))[0]
+	if r.Status != rekey.StatusVerified || r.Proof.Level != rekey.ProofOnline {
+		t.Fatalf("got %+v, want verified, the manager seen", r)
+	}
+	sections := w.sections()
+	if len(sections) != 1 || sections[0].Name != "one" || sections[0].ID == rekey.RunnerID(old.ID) || sections[0].ID != r.RunnerID || !w.accepted(sections[0].Token) {
+		t.Errorf("the sections are %+v, want one with the token of runner %d", sections, r.RunnerID)
+	}
+	records := w.records("runners/all")
+	if len(records) != 1 || records[0].Description != "build host" || strings.Join(records[0].Tags, ",") != "deploy" || records[0].Paused {
+		t.Errorf("the records are %+v, want one with the tags and the description of the old one", records)
+	}
+	if n := w.calls["create"] + w.calls["managers"] + w.calls["update"] + w.calls["runner"] + w.calls["delete"] + w.calls["list"] + w.calls["jobs"]; n > 9 {
+		t.Errorf("%d requests (%v), want 9 at most", n, w.calls)
+	}
+}
+
+// A manager of another host is online on the old record: it serves on, and so
+// does the new one, until that host is gone.
+func TestAnOverlapWaitsForEveryOnlineManager(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, old := w.served()
+	target := w.rotation(0)
+	w.polls(rekey.NewToken(old.Token), "s_ba9876543210")
+	r := w.apply(target)[0]
+	if r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "s_ba9876543210") || !w.accepted(rekey.NewToken(old.Token)) || len(w.sections()) != 2 {
+		t.Fatalf("got %+v and %d sections, want it open, and both records at work", r, len(w.sections()))
+	}
+	for _, s := range w.sections() {
+		w.polls(s.Token, "s_ba9876543210") // the other host has got the new token too
+	}
+	if again := w.resume(); len(again) != 1 || again[0].Status != rekey.StatusVerified || len(w.sections()) != 1 {
+		t.Errorf("the resumption got %+v and %d sections, want it done", again, len(w.sections()))
+	}
+}
+
+func TestAnOverlapIsTakenBackWhileItCanBe(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]rekey.StepKind{"proved": rekey.StepProve, "paused": rekey.StepPause, "swapped": rekey.StepSwap} {
+		w := newWorld(t)
+		before, old := w.served()
+		w.deny["delete"] = true
+		if r := w.apply(w.rotation(0))[0]; r.Status != rekey.StatusOpen {
+			t.Fatalf("%s: got %+v, want it open", name, r)
+		}
+		w.deny["delete"] = false
+		w.cutJournals(func(r rekey.Record) bool { return r.Step == last && r.Phase == rekey.PhaseOutcome })
+		text := w.undo()
+		after, err := os.ReadFile(w.config)
+		unset := strings.NewReplacer("  token_obtained_at = 0001-01-01T00:00:00Z\n", "", "  token_expires_at = 0001-01-01T00:00:00Z\n", "") // as gitlab-runner writes them
+		if err != nil || unset.Replace(string(after)) != string(before) {
+			t.Errorf("%s: the config is\n%s\nwant\n%s\n%s", name, after, before, text)
+		}
+		records := w.records("runners/all")
+		if len(records) != 1 || int64(records[0].ID) != old.ID {
+			t.Errorf("%s: the records are %+v, want the old one", name, records)
+			continue
+		}
+		if last != rekey.StepProve && (records[0].Paused || records[0].Description != "build host") {
+			t.Errorf("%s: the old record is %+v, want it active and with its description", name, records[0])
+		}
+	}
+}
+
+// The jobs of the old record are waited for, and for no longer than was said.
+func TestAnOverlapWaitsForJobs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, old := w.served()
+	project, _ := w.Project("p", 0)
+	w.CIConfig(project, "job:\n  tags: [deploy]\n  script: [echo]\n")
+	w.Pipeline(project, nil)
+	var job struct {
+		ID    int64  `json:"id"`
+		Token string `json:"token"`
+	}
+	a := w.Call("POST", "jobs/request", "", labtest.M{"token": old.Token, "system_id": string(ownSystem), "info": labtest.M{"name": "gitlab-runner"}})
+	if a.Status != http.StatusCreated {
+		t.Fatalf("no job was had: %d %s", a.Status, a.Body)
+	}
+	a.Decode(t, &job)
+	begun := w.clock.Now()
+	r := w.apply(w.rotation(0))[0]
+	if waited := w.clock.Now().Sub(begun); r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "still runs a job") || waited < time.Hour || waited > 2*time.Hour {
+		t.Errorf("got %+v after %s, want it open after an hour", r, waited)
+	}
+	if a := w.Call("PUT", "jobs/"+itoa(job.ID), "", labtest.M{"token": job.Token, "state": "success"}); a.Status != http.StatusOK {
+		t.Errorf("the job that ran during the pause: %d %s, want it to end well", a.Status, a.Body)
+	}
+	if again := w.resume(); again[0].Status != rekey.StatusVerified || len(w.sections()) != 1 || len(w.records("runners/all")) != 1 {
+		t.Errorf("the resumption got %+v, want it done", again)
+	}
+}
+
+// Whatever answer is lost, the rotation comes to its end by itself or is resumed,
+// with one record and one section.
+func TestAnOverlapLosesNothingWithAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"create", "managers", "update", "runner", "delete"} {
+		w := newWorld(t)
+		w.served()
+		target := w.rotation(0)
+		w.lose[call] = true
+		first := w.apply(target)[0]
+		w.lose[call] = false
+		w.resume()
+		sections, records := w.sections(), w.records("runners/all")
+		if len(sections) != 1 || len(records) != 1 || sections[0].ID != records[0].ID || !w.accepted(sections[0].Token) || w.marked() != 0 {
+			t.Errorf("%s lost: first %+v; there are %d sections and %d records, want one of each that fit", call, first, len(sections), len(records))
+		}
+	}
+}

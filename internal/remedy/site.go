@@ -1,0 +1,114 @@
+package remedy
+
+import (
+	"fmt"
+
+	"rekey"
+	"rekey/internal/configtoml"
+)
+
+// site is one section that an operation gives the token to: the target's own, or
+// another that holds the same token.
+type site struct {
+	rekey.Place
+	n         int       // 0 is the target's own
+	delivered *delivery // what the last edit of the deliver step says in the journal
+}
+
+func (op *operation) makeSites() {
+	t := op.target
+	op.sites = []*site{{Place: rekey.Place{Config: t.Config, Index: t.Index, Name: t.Name, Before: t.Before}}}
+	for i, p := range t.Also {
+		op.sites = append(op.sites, &site{Place: p, n: i + 1})
+	}
+}
+
+// edited reports whether an edit of the deliver step was begun anywhere.
+func (op *operation) edited() bool {
+	for _, s := range op.sites {
+		if s.delivered != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// overlaps reports whether the operation makes a second section beside the first.
+func (op *operation) overlaps() bool { return op.target.Remedy == rekey.RemedyOverlap }
+
+// secondName is what the second section is called until it takes the first's place.
+func (op *operation) secondName(s *site) string { return s.Name + " " + op.id.Marker() }
+
+// pair finds both sections of an overlap: -1 for one that is not there.
+func pair(doc *configtoml.Document, op *operation, s *site) (old, second int) {
+	old, second = -1, -1
+	for i, section := range doc.Sections() {
+		switch {
+		case !op.issued.Token.IsZero() && section.Token == op.issued.Token:
+			second = i
+		case section.Name == s.Name && section.URL == op.target.URL && section.Token.Fingerprint() == s.Before && (old < 0 || i == s.Index):
+			old = i
+		}
+	}
+	return old, second
+}
+
+// locate finds the site's section by the token it had when the plan was made;
+// the index decides between equals. present says that it has the new token. A
+// token that was made for it is in no other section; one that was not made may
+// be, so there the target's own place is looked at first.
+func locate(doc *configtoml.Document, op *operation, s *site) (index int, present bool, err error) {
+	sections := doc.Sections()
+	found := -1
+	for i, section := range sections {
+		same := section.Name == s.Name && section.URL == op.target.URL && section.Token.Fingerprint() == s.Before
+		if same && (found < 0 || i == s.Index) {
+			found = i
+		}
+	}
+	if found >= 0 && found == s.Index && (op.given() || op.target.Remedy == rekey.RemedyRewrite) {
+		return found, false, nil
+	}
+	for i, section := range sections {
+		fresh := !op.issued.Token.IsZero() && section.Token == op.issued.Token
+		if fresh && (op.target.NewURL == "" || section.URL == op.target.NewURL) {
+			return i, true, nil
+		}
+	}
+	if found < 0 && op.target.NewURL != "" && op.issued.Token.IsZero() {
+		return mended(sections, op, s)
+	}
+	if found < 0 {
+		return 0, false, errStop{
+			reason: fmt.Sprintf("%s no longer has the section %q as it was when the plan was made", s.Config, s.Name),
+			next:   "run `rekey doctor` to see what changed; a token already received stays sealed in the journal",
+		}
+	}
+	return found, false, nil
+}
+
+func mended(sections []configtoml.Section, op *operation, s *site) (int, bool, error) {
+	for i, section := range sections {
+		if section.Token.Fingerprint() == s.Before && section.URL == op.target.NewURL {
+			return i, true, nil
+		}
+	}
+	return 0, false, errStop{reason: fmt.Sprintf("%s no longer has the section %q", s.Config, s.Name), next: "run `rekey doctor`"}
+}
+
+// section returns the site's section as the file has it now.
+func (e *Engine) section(op *operation, s *site) (configtoml.Section, error) {
+	data, err := e.Host.Read(s.Config)
+	if err != nil {
+		return configtoml.Section{}, err
+	}
+	doc, err := e.parse(s.Config, data)
+	if err != nil {
+		return configtoml.Section{}, err
+	}
+	i, _, err := locate(doc, op, s)
+	if err != nil {
+		return configtoml.Section{}, err
+	}
+	return doc.Sections()[i], nil
+}
