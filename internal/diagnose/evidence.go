@@ -71,12 +71,13 @@ func (s Section) cleaned() Section {
 
 // found adds a finding with the words of the registry. There is always evidence.
 func (s *section) found(cause rekey.Cause, severity rekey.Severity, confidence rekey.Confidence, evidence ...rekey.Evidence) *rekey.Finding {
-	entry := entryOf(cause)
-	s.findings = append(s.findings, rekey.Finding{
-		Cause: cause, Severity: severity, Confidence: confidence,
-		Evidence: evidence, Remedy: entry.Remedy, Docs: entry.Docs(),
-	})
+	s.findings = append(s.findings, newFinding(cause, severity, confidence, evidence...))
 	return &s.findings[len(s.findings)-1]
+}
+
+func newFinding(cause rekey.Cause, severity rekey.Severity, confidence rekey.Confidence, evidence ...rekey.Evidence) rekey.Finding {
+	entry := entryOf(cause)
+	return rekey.Finding{Cause: cause, Severity: severity, Confidence: confidence, Evidence: evidence, Remedy: entry.Remedy, Docs: entry.Docs()}
 }
 
 // inFile is something seen in the section's text.

@@ -30,6 +30,7 @@ func Judge(f Facts) Report {
 		r.Sections = append(r.Sections, s.report())
 		r.Summary.count(s.verdict)
 	}
+	r.Findings = c.logFindings()
 	r.Interrupted = f.Interrupted
 	r.Notes = append(clockNotes(f.Servers), c.logNotes()...)
 	return r

@@ -177,7 +177,16 @@ func (c *court) unsavedByMount(s *section) []rekey.Evidence {
 
 // inLog is something that a log says.
 func (s *section) inLog(l LogLine) rekey.Evidence {
-	return s.evidence(fmt.Sprintf("%s:%d", l.Log, l.Number), l.At, "the log says%s: %s", times(l), scrubOf(l.Text, s.Token, s.token))
+	l.Text = scrubOf(l.Text, s.Token, s.token)
+	return logSeen(l, s.now)
+}
+
+func logSeen(l LogLine, now time.Time) rekey.Evidence {
+	at := l.At
+	if at.IsZero() {
+		at = now
+	}
+	return rekey.Evidence{Seen: scrub(fmt.Sprintf("the log says%s: %s", times(l), l.Text)), Where: scrub(fmt.Sprintf("%s:%d", l.Log, l.Number)), At: at}
 }
 
 func times(l LogLine) string {
@@ -187,20 +196,52 @@ func times(l LogLine) string {
 	return ""
 }
 
-// logNotes are what the logs say and no section was told.
+// logFindings are the causes that lines name by themselves and that no section was
+// told: a register that was refused writes none.
+func (c *court) logFindings() []rekey.Finding {
+	var found []rekey.Finding
+	for _, l := range c.Logs {
+		if cause := causeOfLine(l); cause != "" && !c.toldBySection(cause) {
+			found = append(found, newFinding(cause, rekey.Warning, rekey.Certain, logSeen(l, c.Now)))
+		}
+	}
+	return arrange(found)
+}
+
+// logFindings are the causes that the logs name and no section was told.
+func (c *court) logFindings() []rekey.Finding {
+	var found []rekey.Finding
+	for _, l := range c.Logs {
+		cause, confidence := causeOfLine(l), rekey.Certain
+		seen := []rekey.Evidence{lineSeen(l)}
+		if l.ID == "save-failed" {
+			cause, confidence = rekey.RotationNotSaved, rekey.Possible
+			seen = append(seen, missing("`rekey doctor --config` of the file that the line names would decide: is its token refused?"))
+		}
+		if cause == "" || c.toldBySection(cause) {
+			continue
+		}
+		entry := entryOf(cause)
+		found = append(found, rekey.Finding{Cause: cause, Severity: rekey.Warning, Confidence: confidence, Evidence: seen, Remedy: entry.Remedy, Docs: entry.Docs()})
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return arrange(found)
+}
+
+func lineSeen(l LogLine) rekey.Evidence {
+	return rekey.Evidence{Seen: scrub(fmt.Sprintf("the log says%s: %s", times(l), l.Text)), Where: scrub(fmt.Sprintf("%s:%d", l.Log, l.Number)), At: l.At}
+}
+
+// logNotes are what the logs say, no section was told and no cause follows from.
 func (c *court) logNotes() []string {
 	var notes []string
-	add := func(cause rekey.Cause, l LogLine) {
-		note := fmt.Sprintf("%s:%d%s: %s: %s See %s.", l.Log, l.Number, times(l), cause, entryOf(cause).Meaning, entryOf(cause).Docs())
-		notes = append(notes, scrub(note))
-	}
+	const cause = rekey.RotationNotSaved
 	for _, l := range c.Logs {
-		cause := causeOfLine(l)
-		if l.ID == "save-failed" {
-			cause = rekey.RotationNotSaved
-		}
-		if cause != "" && !c.toldBySection(cause) {
-			add(cause, l)
+		if l.ID == "save-failed" && !c.toldBySection(cause) {
+			note := fmt.Sprintf("%s:%d%s: %s: %s See %s.", l.Log, l.Number, times(l), cause, entryOf(cause).Meaning, entryOf(cause).Docs())
+			notes = append(notes, scrub(note))
 		}
 	}
 	for _, note := range c.LogNotes {

@@ -46,6 +46,7 @@ func TestLogs(t *testing.T) {
 		logs      []diagnose.LogLine
 		want      string
 		notes     int
+		found     string // of no section
 	}{
 		"refusals, and no more": {logs: []diagnose.LogLine{line(3, "poll-forbidden", of(short))}, want: "valid"},
 		"unhealthy, untimed":    {logs: []diagnose.LogLine{line(3, "poll-forbidden", of(short), disabled)}, want: "valid\nunhealthy-window warning possible"},
@@ -81,16 +82,16 @@ func TestLogs(t *testing.T) {
 		"a read-only mount of a token that is never rotated": {edits: []edit{refused, online("online")}, file: saved, processes: running,
 			want: "invalid\nrotated-elsewhere error likely"},
 
-		"legacy field, of nobody":      {logs: []diagnose.LogLine{line(3, "register-compatible")}, want: "valid", notes: 1},
+		"legacy field, of nobody":      {logs: []diagnose.LogLine{line(3, "register-compatible")}, want: "valid", found: "runner-token-in-legacy-field warning certain"},
 		"legacy field, of this runner": {logs: []diagnose.LogLine{line(3, "register-compatible", of(short))}, want: "valid\nrunner-token-in-legacy-field warning certain"},
-		"reserved arguments":           {logs: []diagnose.LogLine{line(3, "register-reserved")}, want: "valid", notes: 1},
-		"410, and a good token":        {logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to(base+"/api/v4/runners"))}, want: "valid", notes: 1},
+		"reserved arguments":           {logs: []diagnose.LogLine{line(3, "register-reserved"), line(9, "register-reserved")}, want: "valid", found: "reserved-arguments warning certain"},
+		"410, and a good token":        {logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to(base+"/api/v4/runners"))}, want: "valid", found: "legacy-registration-disabled warning certain"},
 		"410, and a registration token": {edits: []edit{notAsked, token("GR1348941CANARYaaaaaaaaaaaaaa")},
 			logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to(base+"/api/v4/runners"))},
 			want: "invalid\nregistration-token-in-config error certain\nlegacy-registration-disabled warning certain"},
 		"410 of another GitLab": {edits: []edit{notAsked, token("GR1348941CANARYaaaaaaaaaaaaaa")},
 			logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to("https://gitlab.example.com.evil.example/api/v4/runners"))},
-			want: "invalid\nregistration-token-in-config error certain", notes: 1},
+			want: "invalid\nregistration-token-in-config error certain", found: "legacy-registration-disabled warning certain"},
 		"lines of no cause": {logs: []diagnose.LogLine{line(3, "poll-none", of(short)), line(4, "job-submit"), line(5, "rate-limited")}, want: "valid"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +101,9 @@ func TestLogs(t *testing.T) {
 			r := diagnose.Judge(f)
 			if got := brief(r.Sections[0]); got != tc.want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
+			}
+			if got := strings.TrimPrefix(brief(diagnose.SectionReport{Findings: r.Findings}), "\n"); got != tc.found {
+				t.Errorf("got of no section %q, want %q", got, tc.found)
 			}
 			if len(r.Notes) != tc.notes {
 				t.Errorf("got notes %q, want %d", r.Notes, tc.notes)

@@ -12,7 +12,11 @@ type Report struct {
 	GitLab   []ServerReport  `json:"gitlab"`
 	Configs  []ConfigReport  `json:"configs"`
 	Sections []SectionReport `json:"sections"`
+	Findings []rekey.Finding `json:"findings,omitempty"` // what logs say of no section above
 	Summary  Summary         `json:"summary"`
+	// Findings belong to no section: logs tell of a command that wrote none. None
+	// is at error: they say nothing of a token.
+	Findings []rekey.Finding `json:"findings,omitempty"`
 	// Interrupted: this is what was known when doctor was interrupted.
 	Interrupted bool     `json:"interrupted,omitempty"`
 	Notes       []string `json:"notes,omitempty"` // what belongs to no section: from logs; of --job, the job and its runners

@@ -17,6 +17,9 @@ func (r Report) Worst() rekey.Severity {
 			worst = w
 		}
 	}
+	if w := (SectionReport{Findings: r.Findings}).Worst(); w != "" && !worst.AtLeast(w) {
+		worst = w
+	}
 	return worst
 }
 
