@@ -27,7 +27,7 @@ var (
 // imports them.
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
-	"internal/cli": {may: union(leaves, engines, only("internal/app", "internal/controller"))},
+	"internal/cli": {may: union(leaves, engines, only("internal/app", "internal/controller")), inTests: only("internal/host/ssh/sshtest")},
 	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/ssh", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
 
 	"internal/controller": {may: union(leaves, engines)},
@@ -41,10 +41,11 @@ var layers = map[string]layer{
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
 
-	"internal/host":        {may: union(leaves, only("internal/configtoml"))},
-	"internal/host/ssh":    {may: union(leaves, only("internal/host"))},
-	"internal/host/docker": {may: union(leaves, only("internal/host"))}, // a file's mark and a system id are judged there, wherever they were read
-	"internal/gitlab":      {may: leaves},
+	"internal/host":             {may: union(leaves, only("internal/configtoml"))},
+	"internal/host/ssh":         {may: union(leaves, only("internal/host")), inTests: only("internal/host/ssh/sshtest")},
+	"internal/host/ssh/sshtest": {},
+	"internal/host/docker":      {may: union(leaves, only("internal/host"))}, // a file's mark and a system id are judged there, wherever they were read
+	"internal/gitlab":           {may: leaves},
 	// The lab shares no type with internal/gitlab: one wrong field name would be
 	// wrong in both, and every test would pass.
 	"internal/lab":             {may: union(leaves, only("internal/lab/ciconfig"))},
@@ -93,7 +94,7 @@ var confined = []struct {
 	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
 
 	{"database/sql", []string{"internal/lab"}},
-	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/ssh", "internal/lab/simrunner"}},
+	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner"}},
 	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix"}},
 }
 

@@ -21,7 +21,7 @@ func (a *App) sshSource(in DoctorInput, t ssh.Target) controller.Source {
 		wait = 30 * time.Second
 	}
 	s.Open = func(ctx context.Context) ([]controller.Source, error) {
-		h, err := ssh.Dial(ctx, t, min(wait, 10*time.Second))
+		h, err := ssh.Dial(ctx, t, ssh.Options{Wait: min(wait, 10*time.Second)})
 		if err != nil {
 			return nil, err
 		}

@@ -35,10 +35,16 @@ type Host struct {
 	closed   []string // standard places that could not be looked into
 }
 
-// Dial connects, within wait and ctx, and looks around. The connection ends with
-// ctx or Close. Errors say what stands in the way and hold a hint.
-func Dial(ctx context.Context, t Target, wait time.Duration) (*Host, error) {
-	s, err := dial(ctx, t, wait)
+// Options say how ssh is run.
+type Options struct {
+	Program string        // "" is the ssh of PATH
+	Wait    time.Duration // for the connection; what follows it is bounded by the context
+}
+
+// Dial connects and looks around. The connection ends with ctx or Close. Errors
+// say what stands in the way and hold a hint.
+func Dial(ctx context.Context, t Target, o Options) (*Host, error) {
+	s, err := dial(ctx, t, o)
 	if err != nil {
 		return nil, err
 	}

@@ -23,10 +23,10 @@ import (
 var script string
 
 const (
-	greeting    = "rekey reads" // the script's first line
-	mostNoise   = 256 << 10     // that a login may print before it
-	mostLine    = 64 << 10
-	mostComplai = 16 << 10
+	greeting      = "rekey reads" // the script's first line
+	mostNoise     = 256 << 10     // that a login may print before it
+	mostLine      = 64 << 10
+	mostComplaint = 16 << 10
 )
 
 // session is a connection on which one question is under way at a time.
@@ -65,16 +65,19 @@ func (t Target) arguments(wait time.Duration) []string {
 
 // dial starts ssh and waits for the script's greeting. The connection ends with
 // ctx.
-func dial(ctx context.Context, t Target, wait time.Duration) (*session, error) {
+func dial(ctx context.Context, t Target, o Options) (*session, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
-	program, err := exec.LookPath("ssh")
+	if o.Program == "" {
+		o.Program = "ssh"
+	}
+	program, err := exec.LookPath(o.Program)
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindUnavailable, "the program ssh is not there").WithHint("install OpenSSH's client, or run rekey on the host itself")
 	}
 	s := &session{target: t, said: &complaint{}}
-	s.cmd = exec.CommandContext(ctx, program, t.arguments(wait)...)
+	s.cmd = exec.CommandContext(ctx, program, t.arguments(o.Wait)...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = time.Second
 	s.cmd.Stderr = s.said
@@ -229,7 +232,7 @@ type complaint struct {
 func (c *complaint) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.text = append(c.text, p[:min(len(p), mostComplai-len(c.text))]...)
+	c.text = append(c.text, p[:min(len(p), mostComplaint-len(c.text))]...)
 	return len(p), nil
 }
 
