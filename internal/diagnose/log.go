@@ -208,32 +208,6 @@ func (c *court) logFindings() []rekey.Finding {
 	return arrange(found)
 }
 
-// logFindings are the causes that the logs name and no section was told.
-func (c *court) logFindings() []rekey.Finding {
-	var found []rekey.Finding
-	for _, l := range c.Logs {
-		cause, confidence := causeOfLine(l), rekey.Certain
-		seen := []rekey.Evidence{lineSeen(l)}
-		if l.ID == "save-failed" {
-			cause, confidence = rekey.RotationNotSaved, rekey.Possible
-			seen = append(seen, missing("`rekey doctor --config` of the file that the line names would decide: is its token refused?"))
-		}
-		if cause == "" || c.toldBySection(cause) {
-			continue
-		}
-		entry := entryOf(cause)
-		found = append(found, rekey.Finding{Cause: cause, Severity: rekey.Warning, Confidence: confidence, Evidence: seen, Remedy: entry.Remedy, Docs: entry.Docs()})
-	}
-	if len(found) == 0 {
-		return nil
-	}
-	return arrange(found)
-}
-
-func lineSeen(l LogLine) rekey.Evidence {
-	return rekey.Evidence{Seen: scrub(fmt.Sprintf("the log says%s: %s", times(l), l.Text)), Where: scrub(fmt.Sprintf("%s:%d", l.Log, l.Number)), At: l.At}
-}
-
 // logNotes are what the logs say, no section was told and no cause follows from.
 func (c *court) logNotes() []string {
 	var notes []string
