@@ -12,7 +12,6 @@ type Report struct {
 	GitLab   []ServerReport  `json:"gitlab"`
 	Configs  []ConfigReport  `json:"configs"`
 	Sections []SectionReport `json:"sections"`
-	Findings []rekey.Finding `json:"findings,omitempty"` // what logs say of no section above
 	Summary  Summary         `json:"summary"`
 	// Findings belong to no section: logs tell of a command that wrote none. None
 	// is at error: they say nothing of a token.
