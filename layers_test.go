@@ -19,7 +19,7 @@ type layer struct {
 
 var (
 	leaves  = []string{".", "internal/durable", "internal/redact"}
-	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/export", "internal/fleet", "internal/remedy"}
+	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/export", "internal/fleet", "internal/iac", "internal/remedy"}
 )
 
 // layers is the import rule: cmd → cli → app → controller → engines → the
@@ -37,6 +37,7 @@ var layers = map[string]layer{
 	"internal/configtoml": {may: leaves},
 	"internal/diagnose":   {may: union(leaves, only("internal/configtoml"))},
 	"internal/export":     {may: union(leaves, only("internal/diagnose"))},
+	"internal/iac":        {may: leaves},
 	"internal/fleet":      {may: leaves},
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
@@ -85,7 +86,9 @@ var confined = []struct {
 	{"golang.org/x/time", []string{"internal/gitlab"}},
 	{"github.com/pelletier/go-toml", []string{"internal/configtoml"}},
 	{"github.com/BurntSushi/toml", []string{"internal/configtoml", "internal/lab/simrunner"}}, // what gitlab-runner reads with
-	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet"}},                  // .gitlab-ci.yml of a canary; the owners file
+	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet", "internal/iac"}},                  // .gitlab-ci.yml of a canary; the owners file
+	{"github.com/hashicorp/hcl/v2", []string{"internal/iac"}},
+	{"mvdan.cc/sh/v3", []string{"internal/iac"}},
 	{"modernc.org/sqlite", []string{"internal/lab"}},
 	{"filippo.io/age", []string{"internal/remedy"}},
 	{"golang.org/x/crypto", []string{"internal/lab"}},

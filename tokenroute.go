@@ -49,6 +49,13 @@ func checksum(text string) string {
 	return strings.Repeat("0", crcDigits-len(sum)) + sum
 }
 
+// Routable reports whether text is a routable token, of any kind and with any
+// prefix, whose length and checksum hold.
+func Routable(text string) bool {
+	_, ok := parseRoutable(text)
+	return ok
+}
+
 // scopeHint reads the runner type that a typed or routable token reveals.
 func scopeHint(v string) Scope {
 	r, ok := parseRoutable(v)

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"rekey"
+	"rekey/internal/app"
+)
+
+func (c *command) audit() *cobra.Command {
+	var in app.AuditInput
+	output, failOn := "table", "error"
+	cmd := &cobra.Command{
+		Use:   "audit [PATH…]",
+		Short: "Find registration tokens and hard-coded runner tokens in infrastructure code",
+		Long: `audit reads Terraform, Ansible, Helm and Kubernetes YAML, compose files, shell and
+PowerShell scripts, Dockerfiles, Nix, Puppet and more, each with a parser of its
+own, and says where runners are still registered with registration tokens, where
+tokens are hard-coded or printed, and what that means on your GitLab.
+
+It reads the current folder when no PATH is given, leaves out what .gitignore
+leaves out, and sends nothing anywhere.`,
+		Example: `  rekey audit                                # this folder
+  rekey audit --for-gitlab 18.0 infra/       # what breaks with that version
+  rekey audit -o sarif . > audit.sarif       # for code scanning
+  rekey audit --exclude 'vendor/' --fail-on warning .`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			threshold, err := rekey.ParseSeverity(failOn)
+			if err != nil {
+				return err
+			}
+			if err := known("-o", output, auditFormats...); err != nil {
+				return err
+			}
+			if in.Paths = args; len(args) == 0 {
+				in.Paths = []string{"."}
+			}
+			return c.auditOnce(cmd.Context(), in, output, threshold)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, codequality, secret-detection or junit for programs")
+	f.StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
+	f.StringVar(&in.ForGitLab, "for-gitlab", "", "the GitLab version to judge for (default: both flows are taken to be allowed)")
+	f.StringArrayVar(&in.Excludes, "exclude", nil, "leave out paths that match, written as in .gitignore; repeatable")
+	f.BoolVar(&in.NoIgnore, "no-ignore", false, "read what .gitignore leaves out too")
+	return cmd
+}
+
+var auditFormats = []string{"table", "json"}
+
+func (c *command) auditOnce(ctx context.Context, in app.AuditInput, output string, threshold rekey.Severity) error {
+	progress := c.progress("read")
+	in.Progress = progress.update
+	out, err := c.app.Audit(ctx, in)
+	progress.clear()
+	if err != nil {
+		return err
+	}
+	for _, w := range out.Warnings {
+		fmt.Fprintf(c.Err, "rekey: %s\n", w)
+	}
+	if err := c.writeAudit(out, output); err != nil {
+		return err
+	}
+	if out.Report.Worst(threshold) {
+		return exitError(exitFindings)
+	}
+	return nil
+}
+
+func (c *command) writeAudit(out app.AuditOutput, output string) error {
+	if output == "json" {
+		return c.json(out.Report)
+	}
+	c.auditTable(out.Report)
+	return nil
+}
+
+// skippedWords are the reasons for which files were left out, in the order shown.
+var skippedWords = []struct{ key, word string }{
+	{"binary", "binary"}, {"archive", "archives"}, {"ignored", "ignored by .gitignore"}, {"excluded", "excluded"}, {"link", "symbolic links"},
+	{"special", "no regular files"}, {"unreadable", "unreadable"}, {"vanished", "vanished meanwhile"},
+}
+
+func skippedParts(skipped map[string]int) []string {
+	var parts []string
+	for _, w := range skippedWords {
+		if n := skipped[w.key]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, w.word))
+		}
+	}
+	return slices.Clip(parts)
+}

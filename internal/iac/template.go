@@ -1,0 +1,74 @@
+package iac
+
+import "regexp"
+
+// hole stands for a template expression in a text that a parser reads: a letter,
+// so that it is part of a word in every language.
+const hole = 'x'
+
+var (
+	// jinja are the expressions of Jinja, Go templates and ERB.
+	jinja = regexp.MustCompile(`(?s)\{\{.*?\}\}|<%.*?%>`)
+	// jinjaStatement are their statements and comments, which stand for no text.
+	jinjaStatement = regexp.MustCompile(`(?s)\{%.*?%\}|\{#.*?#\}|\{\{-?\s*/\*.*?\*/\s*-?\}\}|\{\{-?\s*(?:if|else|end|range|with|define|block|template|break|continue|\$\w+\s*:?=)\b[^}]*\}\}|<%-?\s*(?:if|else|elsif|end|unless|@?\w+\.each)\b.*?%>`)
+	// directive is a directive of a Terraform template.
+	directive = regexp.MustCompile(`%\{[^}\n]*\}`)
+	// interpolation is one of Terraform that no shell would take for a variable.
+	interpolation = regexp.MustCompile(`\$\{[^}\n"]*[^A-Za-z0-9_}\n:\-+?=/#%*@,^!"'$\\ ][^}\n]*\}`)
+	// escapedInterpolation is what templatefile turns into ${.
+	escapedInterpolation = regexp.MustCompile(`\$\$\{|%%\{`)
+)
+
+// untemplated masks template marks so that a parser of the language underneath can
+// read the text: expressions become letters, statements blanks. Lines stay.
+func untemplated(v view) view {
+	text := append([]byte(nil), v.text...)
+	blot(text, jinjaStatement, ' ')
+	for _, m := range jinja.FindAllIndex(text, -1) {
+		fill(text[m[0]:m[1]], exprFill(text, m[0], m[1]))
+	}
+	return v.masked(text)
+}
+
+// exprFill: an expression that is alone on its line stands for lines of its own.
+func exprFill(text []byte, start, end int) byte {
+	i := start
+	for i > 0 && (text[i-1] == ' ' || text[i-1] == '\t') {
+		i--
+	}
+	j := end
+	for j < len(text) && (text[j] == ' ' || text[j] == '\t' || text[j] == '\r') {
+		j++
+	}
+	if (i == 0 || text[i-1] == '\n') && (j == len(text) || text[j] == '\n') {
+		return ' '
+	}
+	return hole
+}
+
+// unterraformed masks what templatefile and heredocs of Terraform put into a text.
+func unterraformed(v view) view {
+	text := append([]byte(nil), v.text...)
+	for _, m := range escapedInterpolation.FindAllIndex(text, -1) {
+		text[m[0]] = hole
+	}
+	blot(text, directive, ' ')
+	for _, m := range interpolation.FindAllIndex(text, -1) {
+		fill(text[m[0]:m[1]], hole)
+	}
+	return v.masked(text)
+}
+
+func blot(text []byte, what *regexp.Regexp, with byte) {
+	for _, m := range what.FindAllIndex(text, -1) {
+		fill(text[m[0]:m[1]], with)
+	}
+}
+
+func fill(part []byte, with byte) {
+	for i, c := range part {
+		if c != '\n' {
+			part[i] = with
+		}
+	}
+}

@@ -1,0 +1,411 @@
+package iac
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+var documentMark = regexp.MustCompile(`(?m)^---(?:[ \t].*)?\r?$`)
+
+// yaml reads YAML and JSON, document by document: one that does not parse is read
+// by patterns and takes none of the others with it.
+func (f *file) yaml(v view, format Format, depth int) {
+	v = untemplated(v)
+	if format == FormatYAML {
+		v = unterraformed(v)
+	}
+	start := 0
+	for _, m := range append(documentMark.FindAllIndex(v.text, -1), []int{v.len(), v.len()}) {
+		if doc := v.sub(start, m[0]); doc.len() > 0 {
+			f.document(doc, format, depth)
+		}
+		start = m[1]
+	}
+}
+
+func (f *file) document(v view, format Format, depth int) {
+	var root yaml.Node
+	err := yaml.NewDecoder(bytes.NewReader(v.text)).Decode(&root)
+	if errors.Is(err, io.EOF) {
+		return
+	}
+	if err != nil {
+		f.failed(v, strings.ToUpper(string(format)), err)
+		f.patterns(v, FormatUnknown, depth)
+		return
+	}
+	r := &yamlReader{f: f, v: v, depth: depth}
+	for i := 0; i >= 0 && i < v.len(); {
+		r.lines = append(r.lines, i)
+		n := bytes.IndexByte(v.text[i:], '\n')
+		if n < 0 {
+			break
+		}
+		i += n + 1
+	}
+	r.node(&root, nil)
+}
+
+type yamlReader struct {
+	f     *file
+	v     view
+	depth int
+	lines []int
+	level int
+}
+
+// offset says where in the text a node begins; the parser counts characters.
+func (r *yamlReader) offset(n *yaml.Node) int {
+	if n.Line < 1 || n.Line > len(r.lines) {
+		return r.v.len()
+	}
+	i := r.lines[n.Line-1]
+	for c := 1; c < n.Column && i < r.v.len(); c++ {
+		_, size := utf8.DecodeRune(r.v.text[i:])
+		i += size
+	}
+	return i
+}
+
+var properties = regexp.MustCompile(`^(?:[!&][^\s]*[ \t]+)+`)
+
+// scalar is the text of a scalar node as it stands in the file, without quotes;
+// of a block scalar the lines, indented as they are.
+func (r *yamlReader) scalar(n *yaml.Node) view {
+	i := r.offset(n)
+	if m := properties.Find(r.v.text[i:min(r.v.len(), i+200)]); m != nil {
+		i += len(m)
+	}
+	switch {
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
+		return r.block(i, n.Style&yaml.FoldedStyle != 0)
+	case n.Style&yaml.DoubleQuotedStyle != 0 && i < r.v.len():
+		return r.quoted(i, '"')
+	case n.Style&yaml.SingleQuotedStyle != 0 && i < r.v.len():
+		return r.quoted(i, '\'')
+	}
+	j, rest := i, n.Value
+	for j < r.v.len() && rest != "" {
+		c, size := utf8.DecodeRune(r.v.text[j:])
+		want, wantSize := utf8.DecodeRuneInString(rest)
+		switch {
+		case c == want:
+			rest, j = rest[wantSize:], j+size
+		case want == ' ' || want == '\n':
+			rest = rest[wantSize:]
+		default:
+			j += size
+		}
+	}
+	return r.v.sub(i, j)
+}
+
+func (r *yamlReader) quoted(i int, q byte) view {
+	for j := i + 1; j < r.v.len(); j++ {
+		switch c := r.v.text[j]; {
+		case q == '"' && c == '\\':
+			j++
+		case c != q:
+		case q == '\'' && j+1 < r.v.len() && r.v.text[j+1] == q:
+			j++
+		default:
+			return r.v.sub(i+1, j)
+		}
+	}
+	return r.v.sub(i, r.v.len())
+}
+
+// block is the body of a block scalar whose header stands at i.
+func (r *yamlReader) block(i int, folded bool) view {
+	n := bytes.IndexByte(r.v.text[i:], '\n')
+	if n < 0 {
+		return r.v.sub(r.v.len(), r.v.len())
+	}
+	start := i + n + 1
+	end, indent := start, -1
+	for end < r.v.len() {
+		stop := r.v.len()
+		if n := bytes.IndexByte(r.v.text[end:], '\n'); n >= 0 {
+			stop = end + n + 1
+		}
+		line := r.v.text[end:stop]
+		if trimmed := bytes.TrimLeft(line, " "); len(bytes.TrimSpace(line)) > 0 {
+			if have := len(line) - len(trimmed); indent < 0 {
+				indent = have
+			} else if have < indent {
+				break
+			}
+		}
+		end = stop
+	}
+	body := r.v.sub(start, end)
+	if folded {
+		body = fold(body)
+	} else if indent > 0 {
+		body = dedent(body, indent)
+	}
+	return body
+}
+
+// dedent takes the indentation off every line, so that heredocs end.
+func dedent(v view, indent int) view {
+	var b builder
+	column := 0
+	for i := range v.len() {
+		if v.text[i] == '\n' {
+			b.add('\n', '\n', v.at[i])
+			column = 0
+			continue
+		}
+		if column++; column > indent || v.text[i] != ' ' {
+			b.add(v.text[i], v.orig[i], v.at[i])
+		}
+	}
+	return b.view(v)
+}
+
+// fold makes one line of lines that a folded scalar joins.
+func fold(v view) view {
+	text := append([]byte(nil), v.text...)
+	for i, c := range text {
+		if c != '\n' || i+1 >= len(text) || text[i+1] == '\n' {
+			continue
+		}
+		text[i] = ' '
+		if i > 0 && text[i-1] == '\\' {
+			text[i-1] = ' '
+		}
+	}
+	return v.masked(text)
+}
+
+func (r *yamlReader) node(n *yaml.Node, path []string) {
+	if r.level++; r.level > 200 {
+		r.level--
+		return
+	}
+	defer func() { r.level-- }()
+	switch n.Kind {
+	case yaml.DocumentNode:
+		for _, c := range n.Content {
+			r.node(c, path)
+		}
+	case yaml.MappingNode:
+		r.mapping(n, path)
+	case yaml.SequenceNode:
+		r.sequence(n, path)
+	case yaml.ScalarNode:
+		r.lone(n, path)
+	}
+}
+
+// speechKeys are texts for people.
+var speechKeys = map[string]bool{"name": true, "description": true, "title": true, "help": true, "comment": true, "fail_msg": true, "success_msg": true, "when": true, "if": true,
+	"displayname": true, "summary": true, "documentation": true, "constraintdescription": true, "it": true, "register": true}
+
+func (r *yamlReader) mapping(n *yaml.Node, path []string) {
+	r.pairs(n, path)
+	if product := r.product(n); product != "" {
+		path = append(path[:len(path):len(path)], product)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		name := r.scalar(key)
+		inner := append(path[:len(path):len(path)], key.Value)
+		switch value.Kind {
+		case yaml.ScalarNode:
+			r.entry(key, value, name, path)
+		case yaml.MappingNode:
+			if refers(value) {
+				r.f.field(name, name.sub(0, 0).reference(), path, true)
+			} else {
+				r.f.field(name, name.sub(0, 0), path, false)
+			}
+			r.node(value, inner)
+		case yaml.AliasNode:
+			r.f.field(name, name.sub(0, 0).reference(), path, true)
+		default:
+			r.node(value, inner)
+		}
+	}
+}
+
+func (r *yamlReader) entry(key, value *yaml.Node, name view, path []string) {
+	text := r.scalar(value)
+	if tagged(value) {
+		text = text.sub(0, 0).reference()
+	}
+	r.f.field(name, text, path, true)
+	if debugged(key.Value, path) {
+		r.f.see(site{kind: siteEcho, name: name, value: text, words: r.shown(key.Value, text)})
+	}
+	if !speechKeys[strings.ToLower(key.Value)] && !tagged(value) {
+		r.f.nested(r.plain(value, text), key.Value, r.depth)
+	}
+}
+
+// plain is a scalar as the program that gets it reads it.
+func (r *yamlReader) plain(n *yaml.Node, text view) view {
+	if n.Style&yaml.DoubleQuotedStyle != 0 {
+		return text.unescape()
+	}
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && bytes.IndexByte(text.text, '\n') >= 0 {
+		return fold(text)
+	}
+	return text
+}
+
+// tagged reports a value that a function of CloudFormation, GitLab or Ansible
+// makes; !Sub leaves a text that can be read.
+func tagged(n *yaml.Node) bool {
+	return strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") && n.Tag != "!Sub" && n.Tag != "!unsafe"
+}
+
+// refers reports a mapping that stands for a value kept elsewhere.
+func refers(n *yaml.Node) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch key := n.Content[i].Value; {
+		case strings.HasPrefix(key, "Fn::"), key == "Ref", key == "secretKeyRef", key == "valueFrom", key == "configMapKeyRef", key == "from_secret", key == "vault", key == "secretRef":
+			return true
+		}
+	}
+	return false
+}
+
+// debugged reports the message of a task that prints.
+func debugged(key string, path []string) bool {
+	if len(path) == 0 {
+		return false
+	}
+	parent := path[len(path)-1]
+	return (key == "msg" || key == "var") && (parent == "debug" || parent == "ansible.builtin.debug")
+}
+
+var jinjaName = regexp.MustCompile(`[A-Za-z_]\w*`)
+
+// shown returns the variables that a debug task prints.
+func (r *yamlReader) shown(key string, text view) []word {
+	var found []word
+	parts := [][]int{{0, text.len()}}
+	if key == "msg" {
+		parts = jinja.FindAllIndex(text.orig, -1)
+	}
+	for _, p := range parts {
+		for _, m := range jinjaName.FindAllIndex(text.orig[p[0]:p[1]], -1) {
+			w := text.sub(p[0]+m[0], p[0]+m[1])
+			found = append(found, word{view: w, val: w})
+		}
+	}
+	return found
+}
+
+// product names the image of a container, so that a variable of another product
+// is known for one.
+func (r *yamlReader) product(n *yaml.Node) string {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if k := n.Content[i].Value; k == "image" && n.Content[i+1].Kind == yaml.ScalarNode {
+			return "image " + n.Content[i+1].Value
+		}
+	}
+	return ""
+}
+
+var pairNames = [][2]string{{"name", "value"}, {"Name", "Value"}, {"key", "value"}, {"Key", "Value"}, {"ParameterKey", "ParameterValue"}, {"name", "default"}, {"variable", "value"}, {"name", "valueFrom"}, {"name", "ValueFrom"}, {"Name", "ValueFrom"}}
+
+// pairs reads mappings that hold a name and a value under names of their own.
+func (r *yamlReader) pairs(n *yaml.Node, path []string) {
+	at := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		at[n.Content[i].Value] = n.Content[i+1]
+	}
+	for _, p := range pairNames {
+		name, value := at[p[0]], at[p[1]]
+		if name == nil || value == nil || name.Kind != yaml.ScalarNode {
+			continue
+		}
+		where := r.scalar(name)
+		if value.Kind == yaml.ScalarNode && !tagged(value) && !strings.EqualFold(p[1], "valueFrom") {
+			r.f.field(where, r.scalar(value), path, true)
+		} else {
+			r.f.field(where, where.sub(0, 0).reference(), path, true)
+		}
+	}
+	r.external(at)
+	r.web(at)
+}
+
+// external reads an entry of an ExternalSecret: what it is called in the secret
+// store tells what it is; the name in the Secret is the chart's own.
+func (r *yamlReader) external(at map[string]*yaml.Node) {
+	remote := at["remoteRef"]
+	if at["secretKey"] == nil || remote == nil || remote.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(remote.Content); i += 2 {
+		value := remote.Content[i+1]
+		if k := remote.Content[i].Value; (k == "property" || k == "key") && value.Kind == yaml.ScalarNode && isRegistration(normal(lastPart(value.Value))) {
+			where := r.scalar(value)
+			r.f.see(site{kind: siteMention, name: where, value: where.sub(0, 0), text: "external"})
+		}
+	}
+}
+
+func lastPart(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+
+// web reads a task that sends POST /runners.
+func (r *yamlReader) web(at map[string]*yaml.Node) {
+	url, method := at["url"], at["method"]
+	if url == nil || method == nil || url.Kind != yaml.ScalarNode || !strings.EqualFold(method.Value, "post") {
+		return
+	}
+	where := r.scalar(url)
+	if i := bytes.Index(where.orig, []byte("api/v4/runners")); i >= 0 && runnersEnd.Match(where.orig[i:]) {
+		r.f.see(site{kind: siteMention, name: where.sub(i, i+len("api/v4/runners")), value: where.sub(0, 0), text: "request"})
+	}
+}
+
+var runnersEnd = regexp.MustCompile(`^api/v4/runners/?(?:\?|["'\s]|$)`)
+
+func (r *yamlReader) sequence(n *yaml.Node, path []string) {
+	var words []word
+	command := false
+	for i, c := range n.Content {
+		if c.Kind != yaml.ScalarNode {
+			r.node(c, append(path[:len(path):len(path)], fmt.Sprint(i)))
+			continue
+		}
+		text := r.scalar(c)
+		w := word{view: text, val: text}
+		words = append(words, w)
+		command = command || bytes.HasPrefix(text.text, []byte("-")) || c.Value == "register"
+		r.lone(c, path)
+	}
+	if command {
+		r.f.see(site{kind: siteCommand, words: words, text: "list"})
+	}
+}
+
+var listed = regexp.MustCompile(`^([A-Za-z_][\w.-]*)=`)
+
+// lone is a scalar in a list: NAME=VALUE of an environment, a command line, an
+// argument.
+func (r *yamlReader) lone(n *yaml.Node, path []string) {
+	text := r.scalar(n)
+	if m := listed.FindSubmatchIndex(text.text); m != nil {
+		r.f.field(text.sub(m[2], m[3]), text.sub(m[1], text.len()).unquote(), path, true)
+	}
+	if bytes.ContainsAny(text.text, " \n") {
+		hint := ""
+		if len(path) > 0 {
+			hint = path[len(path)-1]
+		}
+		r.f.nested(r.plain(n, text), hint, r.depth)
+	}
+}
