@@ -21,7 +21,17 @@ func causeOfLine(l LogLine) rekey.Cause {
 	if strings.HasPrefix(l.ID, "register-") && strings.HasSuffix(l.ID, "/gone") {
 		return rekey.LegacyRegistrationDisabled
 	}
+	if sentAsRegistrationToken(l) {
+		return rekey.RunnerTokenInLegacyField
+	}
 	return saidOnly[l.ID]
+}
+
+// sentAsRegistrationToken: a gitlab-runner that does not know `glrt-` tokens (up to
+// 15.8, which log the first eight characters) registered with one.
+func sentAsRegistrationToken(l LogLine) bool {
+	id, _, _ := strings.Cut(l.ID, "/")
+	return id == "register-forbidden" && strings.HasPrefix(l.Runner, "glrt-")
 }
 
 // judgeLogs adds to a section what the logs say of it. A line is evidence for the
