@@ -64,7 +64,9 @@ func joinCauses(causes []rekey.Cause) string {
 // fixed shows the results and chooses the exit code: 4 when some targets did not
 // come to their end, 1 when none did, 3 when all did and an error is left alone.
 func (c *command) fixed(r fixReport, f fixFlags) error {
-	r.Schema = "rekey.fix/1"
+	if r.Schema == "" {
+		r.Schema = "rekey.fix/1"
+	}
 	if f.output == "json" {
 		if r.Results == nil {
 			r.Results = []rekey.Result{}

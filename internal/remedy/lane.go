@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,14 +152,13 @@ func (e *Engine) installAll(ctx context.Context, ops []*operation, failed func(*
 			wanting = append(wanting, op)
 		}
 	}
-	var errs []error
 	if ctx.Err() != nil {
 		for _, op := range wanting {
 			failed(op, interrupted(rekey.StepDeliver))
 		}
 		return
 	}
-	errs = e.deliverAll(ctx, wanting)
+	errs := e.deliverAll(ctx, wanting)
 	e.unloaded(configsOf(wanting)...)
 	settleAll(wanting, errs, failed)
 	var loading []*operation
@@ -167,14 +167,24 @@ func (e *Engine) installAll(ctx context.Context, ops []*operation, failed func(*
 			loading = append(loading, op)
 		}
 	}
-	for _, path := range configsOf(loading) {
-		_, _, _ = e.reloadConfig(ctx, path) // what it says is each operation's step
-	}
 	errs = make([]error, len(loading))
-	forEach(loading, func(i int, op *operation) {
+	load := func(i int, op *operation) {
 		errs[i] = e.steps(ctx, op, beforeProof)
 		_ = op.journal.Close()
-	})
+	}
+	told := map[string]bool{}
+	var quick []int // their configs are loaded by others' steps, which come first
+	for i, op := range loading {
+		if paths := configsOf(loading[i : i+1]); slices.ContainsFunc(paths, func(path string) bool { return !told[path] }) {
+			load(i, op)
+			for _, path := range paths {
+				told[path] = true
+			}
+			continue
+		}
+		quick = append(quick, i)
+	}
+	forEach(quick, func(_, i int) { load(i, loading[i]) })
 	settleAll(loading, errs, failed)
 }
 

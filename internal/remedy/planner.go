@@ -236,11 +236,33 @@ func describe(t rekey.Target) []rekey.Step {
 		rekey.StepProve:   "prove it",
 		rekey.StepSettle:  settling(t),
 	}
+	if t.Remedy == rekey.RemedyOverlap {
+		text = overlapText(t)
+	}
 	var steps []rekey.Step
 	for _, k := range rekey.StepsOf(t.Remedy) {
 		steps = append(steps, rekey.Step{Kind: k, Text: text[k]})
 	}
 	return steps
+}
+
+func overlapText(t rekey.Target) map[rekey.StepKind]string {
+	sections := "its section"
+	if n := len(t.Also); n > 0 {
+		sections = fmt.Sprintf("its section in %d configs", n+1)
+	}
+	return map[rekey.StepKind]string{
+		rekey.StepCreate:   "create a second record" + at(t),
+		rekey.StepDeliver:  "add " + sections,
+		rekey.StepReload:   "reload gitlab-runner (SIGHUP, or the newer mtime)",
+		rekey.StepProve:    "prove it",
+		rekey.StepSettle:   "give it the tags and attributes",
+		rekey.StepHandover: fmt.Sprintf("see every online manager of runner %d on it", t.RunnerID),
+		rekey.StepPause:    fmt.Sprintf("pause runner %d", t.RunnerID),
+		rekey.StepDrain:    "wait for its jobs",
+		rekey.StepSwap:     "let the new section take the old one's place",
+		rekey.StepRetire:   fmt.Sprintf("delete runner %d", t.RunnerID),
+	}
 }
 
 func settling(t rekey.Target) string {

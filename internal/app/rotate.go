@@ -1,0 +1,144 @@
+package app
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"rekey"
+	fleets "rekey/internal/fleet" // package app has a type fleet
+	"rekey/internal/gitlab"
+	"rekey/internal/remedy"
+)
+
+// RotateInput is what rotate is asked.
+type RotateInput struct {
+	Access       Access
+	Configs      []string
+	Runners      []string // ids, section names or fingerprints
+	Due          bool
+	Strategy     string // overlap, in-place, or "" for what is safe
+	MaxAge       time.Duration
+	DrainTimeout time.Duration
+	Owners       string // the owners file; "" for runners.owners.yaml here
+	Proof        ProofInput
+	State        StateInput
+	DryRun       bool
+	Progress     func(done, total int)
+	Report       func(Event)
+}
+
+// Rotation is one rotation under way: a Fix with another plan.
+type Rotation struct {
+	*Fix
+	in RotateInput
+}
+
+// strategies are the words for a way to rotate.
+var strategies = map[string]rekey.Remedy{"": "", "overlap": rekey.RemedyOverlap, "in-place": rekey.RemedyReset}
+
+// Rotate opens the state directory as Fix does. The caller closes the Rotation.
+func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
+	if in.MaxAge < 0 || in.DrainTimeout < 0 {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--max-age and --drain-timeout cannot be negative")
+	}
+	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs},
+		Proof: in.Proof, State: in.State, DryRun: in.DryRun, Report: in.Report})
+	if err != nil {
+		return nil, err
+	}
+	if !f.stateless {
+		f.engine.Options.DrainTimeout = max(in.DrainTimeout, time.Nanosecond)
+	}
+	return &Rotation{f, in}, nil
+}
+
+// Plan reads the configs, and asks GitLab about the records to rotate alone.
+func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
+	paths, err := r.configs()
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	open, err := r.Unfinished()
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	rotatedAt, err := r.rotatedAt()
+	if err != nil {
+		return rekey.Plan{}, err
+	}
+	user := r.userOnce(ctx)
+	p := &remedy.RotationPlanner{
+		Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge,
+			Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
+		Host: r.host, Probe: r.net.ask, GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
+		Rights:    func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
+		Admin:     func(base string) bool { return user(base).Admin },
+		RotatedAt: rotatedAt, Headroom: r.headroom(user), Open: open, Progress: r.in.Progress,
+	}
+	plan, err := p.Plan(ctx, paths)
+	if err != nil && ctx.Err() != nil {
+		err = rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
+	}
+	return plan, err
+}
+
+// self is the runner whose job this process is, 0 outside a job.
+func (a *App) self() rekey.RunnerID {
+	id, _ := strconv.ParseInt(a.env("CI_RUNNER_ID"), 10, 64)
+	return rekey.RunnerID(id)
+}
+
+// userOnce is user, asked when it is first needed: nothing is asked while nothing
+// is due.
+func (r *Rotation) userOnce(ctx context.Context) func(base string) gitlab.User {
+	ask := sync.OnceValue(func() func(base string) gitlab.User { return r.user(ctx) })
+	return func(base string) gitlab.User { return ask()(base) }
+}
+
+// headroom asks once for each group or project; only an administrator may read
+// the limits.
+func (r *Rotation) headroom(user func(string) gitlab.User) func(context.Context, string, rekey.Scope, rekey.Ref) (int, bool) {
+	type room struct {
+		free  int
+		known bool
+	}
+	var mu sync.Mutex
+	asked := map[rekey.Ref]room{}
+	return func(ctx context.Context, base string, scope rekey.Scope, owner rekey.Ref) (int, bool) {
+		client := r.net.clientFor(base)
+		if client == nil || !user(base).Admin {
+			return 0, false
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if known, found := asked[owner]; found {
+			return known.free, known.known
+		}
+		free, known, err := client.Headroom(ctx, scope, owner.ID, r.app.Now())
+		asked[owner] = room{free, known && err == nil}
+		return free, known && err == nil
+	}
+}
+
+// rotatedAt reads the owners file, where there is one.
+func (r *Rotation) rotatedAt() (func(base string, id rekey.RunnerID) time.Time, error) {
+	none := func(string, rekey.RunnerID) time.Time { return time.Time{} }
+	if r.net.client == nil {
+		return none, nil
+	}
+	ledger, err := ownersPath(r.in.Owners).read(r.net.base)
+	if err != nil || ledger == nil {
+		return none, err
+	}
+	return func(base string, id rekey.RunnerID) time.Time { return r.entry(ledger, base, id).RotatedAt }, nil
+}
+
+func (r *Rotation) entry(ledger *fleets.Ledger, base string, id rekey.RunnerID) fleets.Entry {
+	if !gitlab.SameGitLab(r.net.base, base) {
+		return fleets.Entry{}
+	}
+	e, _ := ledger.Entry(id)
+	return e
+}
