@@ -149,9 +149,7 @@ func (c *court) judgeUnsaved(s *section) {
 		s.found(rekey.RotationNotSaved, rekey.Failing, rekey.Likely, seen...)
 		return
 	}
-	if seen := c.unsavedByMount(s); len(seen) > 0 {
-		s.found(rekey.RotationNotSaved, rekey.Failing, rekey.Likely, seen...)
-	}
+	c.unsavedByMount(s)
 }
 
 // unsavedByLog wants both lines in one log: that this section's token was reset,
@@ -165,21 +163,6 @@ func (c *court) unsavedByLog(s *section) []rekey.Evidence {
 			if failed.ID == "save-failed" && failed.Log == reset.Log && failed.Number > reset.Number {
 				return []rekey.Evidence{s.answerSeen(), s.inLog(reset), s.inLog(failed)}
 			}
-		}
-	}
-	return nil
-}
-
-func (c *court) unsavedByMount(s *section) []rekey.Evidence {
-	if s.config.File.ReadOnly == "" || s.ExpiresAt.IsZero() || s.record() == nil {
-		return nil
-	}
-	running := slices.ContainsFunc(c.Processes, func(p Process) bool { return slices.Contains(p.Uses, s.Config) })
-	for _, m := range s.Record.Managers {
-		if running && s.SystemID != "" && m.SystemID == s.SystemID && m.Status == "online" {
-			return []rekey.Evidence{s.answerSeen(),
-				s.evidence(s.Config, s.now, "gitlab-runner cannot save a rotated token: %s", s.config.File.ReadOnly),
-				s.inRecord("this host's runner manager %s is online (last contact %s), so the running process holds a token that is good", m.SystemID, contact(m))}
 		}
 	}
 	return nil
