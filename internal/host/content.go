@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"path"
 	"slices"
 	"strings"
 
@@ -47,4 +48,14 @@ func Arguments(args []string) (command, config string) {
 		return "", ""
 	}
 	return args[i], flagValue(args[i+1:])
+}
+
+// RunnerImage recognises the images that run gitlab-runner: gitlab/gitlab-runner,
+// its mirrors and its flavours. The helper's image runs beside jobs, the operator's
+// starts others.
+func RunnerImage(image string) bool {
+	name := path.Base(image)
+	name, _, _ = strings.Cut(name, "@")
+	name, _, _ = strings.Cut(name, ":")
+	return strings.HasPrefix(name, "gitlab-runner") && !strings.HasPrefix(name, "gitlab-runner-helper") && !strings.HasPrefix(name, "gitlab-runner-operator")
 }

@@ -38,3 +38,19 @@ func TestGeneratedByReadsTheHeaderAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestRunnerImage(t *testing.T) {
+	t.Parallel()
+	for image, want := range map[string]bool{
+		"gitlab/gitlab-runner:alpine-v18.0.0":                                                       true,
+		"registry.gitlab.com/gitlab-org/gitlab-runner@sha256:0123":                                  true,
+		"mirror.test:5000/ci/gitlab-runner-ocp:v17":                                                 true,
+		"registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:x86_64-v18":              false,
+		"registry.gitlab.com/gitlab-org/gl-openshift/gitlab-runner-operator/gitlab-runner-operator": false,
+		"alpine:3": false,
+	} {
+		if got := host.RunnerImage(image); got != want {
+			t.Errorf("RunnerImage(%s) = %v, want %v", image, got, want)
+		}
+	}
+}

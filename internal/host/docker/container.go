@@ -136,22 +136,13 @@ func maybeRunner(s container.Summary) bool {
 			return false
 		}
 	}
-	return strings.HasPrefix(s.Image, "sha256:") || !strings.ContainsAny(s.Image, "/:") || runnerImage(s.Image) || strings.Contains(s.Command, "gitlab-runner")
-}
-
-// runnerImage recognises gitlab/gitlab-runner, its mirrors and its flavours; the
-// helper's image runs beside jobs.
-func runnerImage(image string) bool {
-	name := path.Base(image)
-	name, _, _ = strings.Cut(name, "@")
-	name, _, _ = strings.Cut(name, ":")
-	return strings.HasPrefix(name, "gitlab-runner") && !strings.HasPrefix(name, "gitlab-runner-helper")
+	return strings.HasPrefix(s.Image, "sha256:") || !strings.ContainsAny(s.Image, "/:") || host.RunnerImage(s.Image) || strings.Contains(s.Command, "gitlab-runner")
 }
 
 // runsRunner: its image or its arguments are gitlab-runner's, and what it does is
 // to run for good; one that registered and ended is none.
 func (c *Container) runsRunner() bool {
-	return c.Command == "run" || c.Command == "" && runnerImage(c.Image)
+	return c.Command == "run" || c.Command == "" && host.RunnerImage(c.Image)
 }
 
 func (d *Daemon) inspect(ctx context.Context, name string) (*Container, error) {
@@ -196,7 +187,7 @@ func (c *Container) Getenv(name string) (string, bool) {
 // flag, CONFIG_FILE, else the standard place of the user it runs as.
 func (c *Container) findConfig(ctx context.Context, arguments []string, workdir string) {
 	config := ""
-	isRunner := runnerImage(c.Image) || slices.ContainsFunc(arguments, func(a string) bool { return strings.Contains(a, "gitlab-runner") })
+	isRunner := host.RunnerImage(c.Image) || slices.ContainsFunc(arguments, func(a string) bool { return strings.Contains(a, "gitlab-runner") })
 	if isRunner {
 		c.Command, config = host.Arguments(words(arguments))
 	}
