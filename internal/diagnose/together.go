@@ -85,38 +85,6 @@ func (c *court) judgeAllRefused(s *section) {
 	}
 }
 
-// judgeClone: one system id beside configs of different directories. The ids that
-// begin with r_ are drawn at random, so that one is a copy of the other; those with
-// s_ follow from the machine, and two services of one machine share them.
-func (c *court) judgeClone(s *section) {
-	if s.SystemID == "" || s.base == "" {
-		return
-	}
-	twins := c.gathered(s.base).twins[s.SystemID]
-	if twins.directories < 2 {
-		return
-	}
-	for _, o := range twins.sections {
-		if o.directory() == s.directory() {
-			continue
-		}
-		severity, confidence := rekey.Info, rekey.Possible
-		together := "with another runner"
-		random := strings.HasPrefix(string(s.SystemID), "r_")
-		switch {
-		case o.token == s.token && random:
-			severity, confidence, together = rekey.Warning, rekey.Likely, "with the same token, so that GitLab takes both for one runner manager"
-		case o.token == s.token:
-			together = "with the same token"
-		case !random:
-			continue
-		}
-		s.found(rekey.ClonedSystemID, severity, confidence,
-			s.evidence(s.directory(), s.now, "the system id %s stands in %s too, %s", s.SystemID, o.directory(), together))
-		return
-	}
-}
-
 func (s *section) directory() string {
 	if s.config.File.Path != "" {
 		return s.config.Host + filepath.Dir(s.config.File.Path)
