@@ -47,6 +47,23 @@ const (
 	ProofJob      ProofLevel = "job"      // and a canary job ran on it
 )
 
+// AtLeast reports whether l is as strong as want; "" wants nothing.
+func (l ProofLevel) AtLeast(want ProofLevel) bool {
+	rank := map[ProofLevel]int{ProofVerified: 1, ProofOnline: 2, ProofJob: 3}
+	return rank[l] >= rank[want]
+}
+
+// ParseProof accepts verify, online, job and the levels' own names.
+func ParseProof(text string) (ProofLevel, error) {
+	switch text {
+	case "verify", string(ProofVerified):
+		return ProofVerified, nil
+	case string(ProofOnline), string(ProofJob):
+		return ProofLevel(text), nil
+	}
+	return "", Errorf(KindInvalid, "%q is no proof", text).WithHint("use verify, online or job")
+}
+
 // Proof is what was seen after a repair.
 type Proof struct {
 	Level    ProofLevel `json:"level"`

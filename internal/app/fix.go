@@ -28,16 +28,38 @@ type Undone = remedy.Undone
 // Aborted is how open repairs were given up.
 type Aborted = remedy.Aborted
 
-// ProofInput says how a repair is proved. Wait 0 looks for the manager once,
+// ProofInput says how a repair comes into force, and how it is proved. Wait 0 looks for the manager once,
 // Recheck 0 does not read the config again.
 type ProofInput struct {
+	Reload                       string // auto, sighup, touch, systemd, restart or none; "" is auto
+	Level                        string // "" for as far as can be had, else verify, online or job
 	Canaries                     []string
 	CanaryTimeout, Wait, Recheck time.Duration
 }
 
+// Check refuses a proof that cannot be had.
+func (in ProofInput) Check() error {
+	if _, err := host.ParseReload(in.Reload); err != nil || in.Level == "" {
+		return err
+	}
+	level, err := rekey.ParseProof(in.Level)
+	if err == nil && level == rekey.ProofJob && len(in.Canaries) == 0 {
+		err = rekey.Errorf(rekey.KindInvalid, "a proof by a job needs a project to run it in").
+			WithHint("add --canary-project GROUP/PROJECT; `rekey canary init` prepares one")
+	}
+	return err
+}
+
+// Short reports whether a repair fell short of the proof that was asked for.
+func (in ProofInput) Short(p rekey.Proof) bool {
+	want, err := rekey.ParseProof(in.Level)
+	return err == nil && !p.Level.AtLeast(want)
+}
+
 func (in ProofInput) options() remedy.Options {
+	level, _ := rekey.ParseProof(in.Level)                                           // Check has refused what is none
 	atOnce := func(d time.Duration) time.Duration { return max(d, time.Nanosecond) } // remedy takes 0 for its own default
-	return remedy.Options{Canaries: in.Canaries, CanaryTimeout: in.CanaryTimeout, ProofWait: atOnce(in.Wait), Settling: atOnce(in.Recheck)}
+	return remedy.Options{Canaries: in.Canaries, CanaryTimeout: in.CanaryTimeout, ProofWait: atOnce(in.Wait), Settling: atOnce(in.Recheck), Proof: level}
 }
 
 // RecordInput describes records to be made, where the old ones cannot be read.
@@ -85,6 +107,9 @@ type Fix struct {
 // yet is made only for a repair that has a config to write to. The caller closes
 // the Fix.
 func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
+	if err := in.Proof.Check(); err != nil {
+		return nil, err
+	}
 	n, err := a.network(in.Access)
 	if err != nil {
 		return nil, err
@@ -93,7 +118,7 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fix{app: a, in: in, net: n, host: repairedHost{host.Local(a.Now)}, given: given, unlock: func() {}}
+	f := &Fix{app: a, in: in, net: n, host: a.repairedHost(n, in.Proof), given: given, unlock: func() {}}
 	if in.NoTouch && !given.IsZero() {
 		return nil, rekey.Errorf(rekey.KindInvalid, "a token that is given is shown to its GitLab before it is delivered: --token-file and --no-touch exclude each other").
 			WithHint("leave --no-touch away")
@@ -161,7 +186,7 @@ func (a *App) engine(n *network, state StateInput, proof ProofInput, report func
 		return nil, nil, err
 	}
 	e := &remedy.Engine{
-		Store: store, Host: repairedHost{host.Local(a.Now)}, Clock: wallClock{}, Probe: n.ask, Report: report,
+		Store: store, Host: a.repairedHost(n, proof), Clock: wallClock{}, Probe: n.ask, Report: report,
 		ParseIssued: gitlab.ParseIssued, OutcomeUnknown: gitlab.OutcomeUnknown, GitLab: n.records,
 		Options: proof.options(),
 	}
@@ -284,7 +309,10 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 			RunUntagged: in.RunUntagged, Locked: in.Locked, AccessLevel: in.AccessLevel, Sections: f.in.Sections,
 			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
 	}
-	return p.Plan(ctx)
+	plan, err := p.Plan(ctx)
+	f.nameReload(ctx, &plan)
+	f.nameSources(&plan)
+	return plan, err
 }
 
 // configs returns the files to repair: each can be read, and one at least be

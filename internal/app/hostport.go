@@ -65,7 +65,19 @@ func (h observedHost) Read(path string) ([]byte, error) {
 }
 
 // repairedHost is remedy.Host on this machine.
-type repairedHost struct{ host.Host }
+type repairedHost struct {
+	host.Host
+	by host.ReloadBy
+	// idle fails unless no job runs for certain; nil: nobody can tell.
+	idle func(ctx context.Context, path string) error
+}
+
+func (a *App) repairedHost(n *network, in ProofInput) repairedHost {
+	h := repairedHost{Host: host.Local(a.Now)}
+	h.by, _ = host.ParseReload(in.Reload) // Check has refused what is none
+	h.idle = func(ctx context.Context, path string) error { return n.idle(ctx, h.Host, path) }
+	return h
+}
 
 // Read returns a config's bytes; an empty config is one without sections.
 func (h repairedHost) Read(path string) ([]byte, error) {
@@ -95,10 +107,15 @@ func (repairedHost) Replace(path string, expect, next []byte) (string, error) {
 	return string(r.How), err
 }
 
-// Reload signals the gitlab-runner that uses the config. A signal that may not
-// be sent is no failure: the newer mtime works without it.
+// Reload makes the gitlab-runner that uses the config load it, in the way that was
+// ordered. A signal that may not be sent is no failure: the newer mtime works
+// without it.
 func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
-	how, err := h.ReloadConfig(ctx, path)
+	idle := func(ctx context.Context) error { return h.idle(ctx, path) }
+	if h.idle == nil {
+		idle = nil
+	}
+	how, err := h.ReloadWith(ctx, path, h.by, idle)
 	if err != nil && ctx.Err() == nil {
 		return err.Error() + ": " + rekey.HintOf(err), nil
 	}

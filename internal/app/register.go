@@ -33,6 +33,9 @@ type RegisterInput struct {
 // Register creates a record, appends its section and proves it; an interrupted
 // one is resumed by `rekey fix`.
 func (a *App) Register(ctx context.Context, in RegisterInput) (rekey.Result, error) {
+	if err := in.Proof.Check(); err != nil {
+		return rekey.Result{}, err
+	}
 	n, err := a.network(in.Access)
 	if err != nil {
 		return rekey.Result{}, err
@@ -145,7 +148,7 @@ func (a *App) registerConfig(named string) (string, error) {
 // writable checks that a config that exists can be read and changed, and that a
 // section can be added to it.
 func (a *App) writable(path string) error {
-	h := repairedHost{host.Local(a.Now)}
+	h := repairedHost{Host: host.Local(a.Now)}
 	data, err := h.Read(path)
 	if err != nil && rekey.KindOf(err) == rekey.KindNotFound {
 		return nil

@@ -81,6 +81,8 @@ func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
 	if err != nil && ctx.Err() != nil {
 		err = rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
 	}
+	r.nameReload(ctx, &plan)
+	r.nameSources(&plan)
 	return plan, err
 }
 

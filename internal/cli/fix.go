@@ -14,9 +14,9 @@ import (
 )
 
 type fixFlags struct {
-	dryRun, yes, undo bool
-	resume, abort     bool
-	plan, run, output string
+	dryRun, yes, undo, resume, abort bool
+	plan, run, output                string
+	proof                            app.ProofInput
 }
 
 func (c *command) fix() *cobra.Command {
@@ -75,6 +75,7 @@ func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error
 	if err := known("-o", f.output, "text", "json"); err != nil {
 		return err
 	}
+	f.proof = in.Proof
 	in.Report = c.conversation()
 	in.Stdin = c.In
 	if err := f.oneOrder(); err != nil {

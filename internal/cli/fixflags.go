@@ -19,6 +19,8 @@ func stateFlags(cmd *cobra.Command, in *app.StateInput) {
 // proofFlags say how a repair is proved.
 func proofFlags(cmd *cobra.Command, in *app.ProofInput) {
 	s := cmd.Flags()
+	s.StringVar(&in.Reload, "reload", "auto", "how gitlab-runner is made to load the file: auto, sighup, touch, systemd, none, or restart (only once no job runs for certain)")
+	s.StringVar(&in.Level, "proof", "", "how far to prove: verify (GitLab takes the token), online (its manager was seen after the change) or job (a canary job ran); without it as far as can be had")
 	s.StringArrayVar(&in.Canaries, "canary-project", nil, "project in which a canary job proves the repair; repeatable (docs/guides/canary.md)")
 	s.DurationVar(&in.CanaryTimeout, "canary-timeout", 2*time.Minute, "how long a canary job may take")
 	s.DurationVar(&in.Wait, "proof-wait", 30*time.Second, "how long to wait for the runner manager to be seen")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rekey"
+	"rekey/internal/app"
 )
 
 // fixReport is what -o json prints of a fix.
@@ -75,10 +76,14 @@ func (c *command) fixed(r fixReport, f fixFlags) error {
 			return err
 		}
 	} else {
-		c.results(r.Results)
+		c.results(r.Results, f.proof)
 	}
 	bad := 0
 	for _, res := range r.Results {
+		if f.proof.Short(res.Proof) {
+			bad++
+			continue
+		}
 		if res.Status != rekey.StatusFixed && res.Status != rekey.StatusVerified {
 			bad++
 		}
@@ -98,14 +103,18 @@ func (r fixReport) leavesErrors() bool {
 	return r.Plan != nil && slices.ContainsFunc(r.Plan.Left, func(l rekey.Left) bool { return l.Severity.AtLeast(rekey.Failing) })
 }
 
-func (c *command) results(results []rekey.Result) {
+func (c *command) results(results []rekey.Result, proof app.ProofInput) {
 	p := c.paper()
 	for _, r := range results {
 		switch r.Status {
 		case rekey.StatusFixed:
 			p.line("%s %s  fixed: a job ran on runner %d  %s", p.green("✔"), p.bold(r.Name), r.RunnerID, p.faint(r.Proof.JobURL))
 		case rekey.StatusVerified, rekey.StatusDelivered:
-			p.wrapped(p.green("✔")+" "+p.bold(r.Name)+"  ", string(r.Status)+", not proved by a job: "+r.Proof.Missing)
+			mark := p.green("✔")
+			if proof.Short(r.Proof) {
+				mark = p.yellow("!")
+			}
+			p.wrapped(mark+" "+p.bold(r.Name)+"  ", string(r.Status)+provedText(r.Proof, proof))
 		default:
 			p.wrapped(p.red("✘")+" "+p.bold(r.Name)+"  ", string(r.Status)+": "+c.app.Scrub(r.Reason))
 		}
@@ -113,4 +122,17 @@ func (c *command) results(results []rekey.Result) {
 			p.wrapped("     next ", c.app.Scrub(r.Next))
 		}
 	}
+}
+
+// provedText says how far the proof came, and against what was asked.
+func provedText(p rekey.Proof, asked app.ProofInput) string {
+	switch {
+	case asked.Level == "":
+		return ", not proved by a job: " + p.Missing
+	case asked.Short(p):
+		return fmt.Sprintf(", but not proved as asked (%s): %s", asked.Level, p.Missing)
+	case p.Level == rekey.ProofOnline:
+		return ": GitLab takes the token, and its manager was seen after the change"
+	}
+	return ": GitLab takes the token"
 }

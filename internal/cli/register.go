@@ -39,7 +39,7 @@ A user token (GITLAB_TOKEN) needs create_runner and manage_runner, or api. With
 			if err != nil {
 				return err
 			}
-			return c.fixed(fixReport{Results: []rekey.Result{result}}, fixFlags{output: "text"})
+			return c.fixed(fixReport{Results: []rekey.Result{result}}, fixFlags{output: "text", proof: in.Proof})
 		},
 	}
 	s := cmd.Flags()

@@ -73,6 +73,7 @@ func (c *command) runRotate(ctx context.Context, in app.RotateInput, f fixFlags)
 	if in.MaxAge != 0 && !in.Due {
 		return usageError{fmt.Errorf("--max-age says when a token is due: give --due with it")}
 	}
+	f.proof = in.Proof
 	looked, rotated := c.progress("looked at"), &counted{progress: c.progress("rotated")}
 	in.DryRun, in.Progress, in.Report = f.dryRun, looked.update, rotated.tell(c.conversation())
 	rotation, err := c.app.Rotate(ctx, in)

@@ -22,6 +22,9 @@ type Host struct {
 	Root string
 	Proc string
 
+	// Systemctl is the command that talks to systemd; "" is the one in PATH.
+	Systemctl string
+
 	Now func() time.Time // required by Reload
 
 	// HomeOf returns a user's home directory, "" when there is none.

@@ -19,6 +19,9 @@ type Options struct {
 	Settling      time.Duration // look at the config again after; 0: four seconds
 	DrainTimeout  time.Duration // how long the jobs of a record that is retired are waited for; 0: an hour
 	NoTouch       bool          // the Probe sends nothing, and no later run's would
+	// Proof is how far a repair is to be proved; "": as far as can be had. Nothing
+	// beyond it is looked at, and a Result says when it was not reached.
+	Proof rekey.ProofLevel
 }
 
 // Event is one line of the conversation while an Engine works.

@@ -26,16 +26,19 @@ func orDefault(d, standard time.Duration) time.Duration {
 func (e *Engine) prove(ctx context.Context, op *operation) (any, string, error) {
 	proof := rekey.Proof{Level: rekey.ProofNone}
 	gl, _ := e.client(op)
-	if gl != nil {
+	if gl != nil && e.seeks(rekey.ProofJob) {
 		e.canary(ctx, op, gl, &proof)
+	} else {
+		proof.Missing = "no job was asked for"
 	}
 	var err error
 	if op.overlaps() { // both tokens are good: there is time to look first whether the file stays as it is
 		err = e.lookAgain(ctx, op)
 	}
-	if gl != nil {
+	switch {
+	case gl != nil && (op.overlaps() || e.seeks(rekey.ProofOnline)): // what retires a record must know who left it
 		e.awaitManagers(ctx, op, gl, &proof)
-	} else {
+	case gl == nil && e.seeks(rekey.ProofOnline):
 		proof.Missing = "no user token: neither the manager nor a job could be looked at"
 	}
 	if err == nil && !(op.overlaps() && proof.Level != rekey.ProofNone) { // a manager at work on a new record was accepted
@@ -67,11 +70,28 @@ func proofText(op *operation, p rekey.Proof) string {
 
 // raise records a level reached and what was seen.
 func raise(p *rekey.Proof, level rekey.ProofLevel, at time.Time, where, format string, args ...any) {
-	rank := map[rekey.ProofLevel]int{rekey.ProofVerified: 1, rekey.ProofOnline: 2, rekey.ProofJob: 3}
-	if rank[level] > rank[p.Level] {
+	if !p.Level.AtLeast(level) {
 		p.Level = level
 	}
 	p.Evidence = append(p.Evidence, rekey.Evidence{Seen: fmt.Sprintf(format, args...), Where: where, At: at.UTC()})
+}
+
+// seeks reports whether a level is looked for: without an order, every one is.
+func (e *Engine) seeks(level rekey.ProofLevel) bool {
+	return e.Options.Proof == "" || e.Options.Proof.AtLeast(level)
+}
+
+// writtenLate is why a manager that is at work may not show: GitLab stores a
+// contact time at most once in 40 to 55 minutes (UPDATE_CONTACT_COLUMN_EVERY), and
+// a manager of a record that existed before has one already.
+const writtenLate = "GitLab writes a contact time at most once in 40 to 55 minutes"
+
+// cannotSee says why no manager can be looked for.
+func cannotSee(err error) string {
+	if err != nil {
+		return fmt.Sprintf("not seen: the managers cannot be read: %v", err)
+	}
+	return "not seen: this GitLab names no managers (17.1 and later do)"
 }
 
 // awaitManagers waits for the managers of the hosts that were reached to be seen
@@ -81,11 +101,17 @@ func raise(p *rekey.Proof, level rekey.ProofLevel, at time.Time, where, format s
 func (e *Engine) awaitManagers(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) {
 	own := e.ownSystems(op)
 	if p.Level == rekey.ProofJob && len(op.sites) == 1 || len(own) == 0 {
+		if e.Options.Proof == rekey.ProofOnline {
+			p.Missing = "not seen: the host has no system id by which its manager could be told"
+		}
 		return
 	}
 	for wait := time.Second; ; wait = min(2*wait, longestPause/2) {
 		managers, known, err := gl.Managers(ctx, op.runnerID())
 		if err != nil || !known {
+			if e.Options.Proof == rekey.ProofOnline {
+				p.Missing = cannotSee(err)
+			}
 			return
 		}
 		if op.overlaps() {
@@ -97,7 +123,7 @@ func (e *Engine) awaitManagers(ctx context.Context, op *operation, gl GitLab, p 
 			return
 		}
 		if e.Clock.Now().After(op.awaited) || e.Clock.Sleep(ctx, wait) != nil {
-			p.Missing = fmt.Sprintf("no manager with system id %s was seen on runner %d: is gitlab-runner running? (%s)", joinIDs(missing), op.runnerID(), p.Missing)
+			p.Missing = fmt.Sprintf("not seen yet: no manager with system id %s was seen on runner %d after the change: is gitlab-runner running? %s (%s)", joinIDs(missing), op.runnerID(), writtenLate, p.Missing)
 			return
 		}
 	}

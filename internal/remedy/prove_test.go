@@ -167,3 +167,47 @@ func TestAnotherJobsEndIsNotTheCanarys(t *testing.T) {
 		t.Errorf("got %+v, %v, want it proved by the canary's own job", r, err)
 	}
 }
+
+// A proof goes as far as was asked and no further, and what was not reached is not
+// said to be.
+func TestTheProofThatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		asked, want rekey.ProofLevel
+		polls, job  bool
+		canary      bool
+	}{
+		{asked: "", want: rekey.ProofJob, polls: true, job: true, canary: true},
+		{asked: rekey.ProofVerified, want: rekey.ProofVerified, polls: true, job: true},
+		{asked: rekey.ProofOnline, want: rekey.ProofOnline, polls: true, job: true},
+		{asked: rekey.ProofOnline, want: rekey.ProofVerified, job: true},
+		{asked: rekey.ProofJob, want: rekey.ProofJob, polls: true, job: true, canary: true},
+		{asked: rekey.ProofJob, want: rekey.ProofVerified, canary: true},
+	} {
+		w := newWorld(t)
+		w.write(section{"one", dead, 0})
+		if c.polls {
+			w.onWrite = func() { w.polls(w.sections()[0].Token, ownSystem) }
+		}
+		looked := false
+		w.onJobs = func() {
+			looked = true
+			if c.job {
+				w.jobs = []remedy.Job{{ID: 1, Status: "success", RunnerID: w.sections()[0].ID, SystemID: ownSystem}}
+			}
+		}
+		w.jobs = []remedy.Job{{ID: 1, Status: "pending"}}
+		e := w.engine()
+		e.Options.Canaries, e.Options.Proof = []string{"acme/canary"}, c.asked
+		r, err := e.Apply(t.Context(), rekey.Plan{Targets: []rekey.Target{w.target(0, rekey.RemedyCreate)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r[0].Proof; got.Level != c.want || looked != c.canary {
+			t.Errorf("asked %q: reached %q (%s), a job was looked at: %v; want %q and %v", c.asked, got.Level, got.Missing, looked, c.want, c.canary)
+		}
+		if short := !c.want.AtLeast(c.asked); short != (r[0].Next != "") || short && r[0].Status == rekey.StatusFixed {
+			t.Errorf("asked %q: got status %q and next %q, want a next step: %v, and nothing called fixed", c.asked, r[0].Status, r[0].Next, short)
+		}
+	}
+}

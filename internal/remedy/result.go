@@ -50,6 +50,9 @@ func (e *Engine) result(op *operation, err error) rekey.Result {
 		r.Status = statusOf(op.proof.Level)
 		err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: r.Status, RunnerID: r.RunnerID, Proof: r.Proof}, nil)
 	}
+	if err == nil && !r.Proof.Level.AtLeast(e.Options.Proof) {
+		r.Next = fmt.Sprintf("the proof asked for (%s) was not reached: `rekey doctor` and `rekey runner show %d` tell more later", e.Options.Proof, r.RunnerID)
+	}
 	if err != nil {
 		r.Status, r.Reason, r.Next = rekey.StatusOpen, err.Error(), nextOf(err)
 		if op.nothingDone() || isFinal(err) {

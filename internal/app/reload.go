@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"rekey"
+	"rekey/internal/configtoml"
+	"rekey/internal/gitlab"
+	"rekey/internal/host"
+)
+
+// nameReload writes into a plan how each config comes into force on this host.
+func (f *Fix) nameReload(ctx context.Context, plan *rekey.Plan) {
+	texts := map[string]string{}
+	for i := range plan.Targets {
+		t := &plan.Targets[i]
+		text, known := texts[t.Config]
+		if !known {
+			text = f.host.ReloadText(ctx, t.Config, f.host.by)
+			texts[t.Config] = text
+		}
+		for j := range t.Steps {
+			if t.Steps[j].Kind == rekey.StepReload {
+				t.Steps[j].Text = text
+			}
+		}
+	}
+}
+
+// nameSources says of each section that is left because a tool writes its config
+// where that tool has the token from.
+func (f *Fix) nameSources(plan *rekey.Plan) {
+	for i := range plan.Left {
+		l := &plan.Left[i]
+		file, err := f.host.Host.Read(l.Config)
+		if err != nil || file.Generated == "" || !strings.Contains(l.Reason, "is written by "+file.Generated) {
+			continue
+		}
+		l.Next = f.host.SourceOf(file) + ". Or pass the rendered file's own path, if it is yours"
+	}
+}
+
+// idle fails unless it is certain that no section of the config runs a job: what
+// cannot be read is unknown, not idle.
+func (n *network) idle(ctx context.Context, h host.Host, path string) error {
+	file, err := h.Read(path)
+	if err != nil {
+		return err
+	}
+	doc, err := configtoml.Parse(file.Data)
+	if err != nil {
+		return err
+	}
+	for _, s := range doc.Sections() {
+		if err := n.idleSection(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *network) idleSection(ctx context.Context, s configtoml.Section) error {
+	unknown := func(why string) error {
+		return rekey.Errorf(rekey.KindUnavailable, "whether section %q runs a job is unknown: %s", s.Name, why)
+	}
+	c := n.clientFor(s.URL)
+	switch {
+	case s.ID == 0:
+		return unknown("it has no runner id")
+	case c == nil:
+		return unknown("no user token for its GitLab is at hand")
+	}
+	busy, known, err := c.Busy(ctx, s.ID)
+	switch {
+	case err != nil:
+		return unknown(err.Error())
+	case busy:
+		return rekey.Errorf(rekey.KindConflict, "runner %d (section %q) runs a job", s.ID, s.Name)
+	case known:
+		return nil
+	}
+	return n.idleList(ctx, c, s, unknown)
+}
+
+// idleList looks at the list of running jobs, where GitLab does not say whether a
+// record is busy (before 17.2). It shows everybody but an administrator only the
+// jobs of projects that he may see.
+func (n *network) idleList(ctx context.Context, c *gitlab.Client, s configtoml.Section, unknown func(string) error) error {
+	jobs, known, err := c.RunnerJobs(ctx, s.ID)
+	switch {
+	case err != nil:
+		return unknown(err.Error())
+	case len(jobs) > 0:
+		return rekey.Errorf(rekey.KindConflict, "runner %d (section %q) runs job %d", s.ID, s.Name, jobs[0].ID)
+	case !known:
+		return unknown("this user may not list its jobs")
+	}
+	if user, err := c.WhoAmI(ctx); err != nil || !user.Admin {
+		return unknown("this user sees the jobs of his own projects only")
+	}
+	return nil
+}
