@@ -99,6 +99,7 @@ func (o *Observer) Observe(ctx context.Context, sources []Source, expect diagnos
 	facts.Logs, facts.LogNotes = append(facts.Logs, lines...), append(facts.LogNotes, notes...)
 	servers := o.servers(ctx, &facts)
 	o.ask(ctx, &facts, servers)
+	o.wholes(&facts, servers)
 	for _, base := range slices.Sorted(maps.Keys(servers)) {
 		facts.Servers = append(facts.Servers, servers[base].finish(o.Clock))
 	}
@@ -124,6 +125,7 @@ func (s Source) config(path string) diagnose.Config {
 	id, problem := s.Host.SystemID(path)
 	for _, found := range doc.Sections() {
 		d := section(c.Path, found, id, problem)
+		d.LegacyField = c.File.LegacyField
 		expand(&d, s.Getenv)
 		c.Sections = append(c.Sections, d)
 	}
@@ -284,6 +286,8 @@ func (o *Observer) answer(ctx context.Context, srv *server, s *diagnose.Section,
 		return notAsked("the token refers to a variable that is not set here")
 	case !token.Lexical().Sendable:
 		return notAsked("no GitLab could have issued this value as a runner token")
+	case s.Registers():
+		return notAsked("it is a registration token by the field that it stands in")
 	case o.NoTouch:
 		return notAsked("--no-touch: no request carries a runner token")
 	}

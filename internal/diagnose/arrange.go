@@ -11,7 +11,7 @@ import (
 // sorts: gravest first, then surest, then by the registry. It returns a non-nil
 // list, and so are the lists of evidence.
 func arrange(findings []rekey.Finding) []rekey.Finding {
-	roots := nest(merge(findings))
+	roots := overruled(nest(merge(findings)))
 	slices.SortStableFunc(roots, func(a, b rekey.Finding) int {
 		return cmp.Or(
 			compare(a.Severity != b.Severity, a.Severity.AtLeast(b.Severity)),
@@ -34,7 +34,25 @@ func compare(differ, before bool) int {
 	return 1
 }
 
-// merge leaves one finding per cause: the graver one's words, everything seen.
+// rivals are the causes of a refusal that exclude each other.
+var rivals = []rekey.Cause{rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.WrongInstance, rekey.ServerRestored, rekey.RotationNotSaved}
+
+// overruled leaves out what is merely possible beside a cause that has evidence of its own
+// and explains what the refusal would otherwise mean.
+func overruled(findings []rekey.Finding) []rekey.Finding {
+	strong := slices.ContainsFunc(findings, func(f rekey.Finding) bool {
+		return f.Confidence != rekey.Possible && f.Severity == rekey.Failing && slices.Contains(entryOf(f.Cause).Explains, rekey.RotatedElsewhere)
+	})
+	if !strong {
+		return findings
+	}
+	return slices.DeleteFunc(findings, func(f rekey.Finding) bool {
+		return f.Confidence == rekey.Possible && slices.Contains(rivals, f.Cause)
+	})
+}
+
+// merge leaves one finding per cause: the graver one's words, of equal ones the
+// surer one's, and everything seen.
 func merge(findings []rekey.Finding) []rekey.Finding {
 	merged := make([]rekey.Finding, 0, len(findings))
 	for _, f := range findings {
@@ -44,7 +62,7 @@ func merge(findings []rekey.Finding) []rekey.Finding {
 			continue
 		}
 		first, second := merged[i], f
-		if !first.Severity.AtLeast(second.Severity) {
+		if !first.Severity.AtLeast(second.Severity) || first.Severity == second.Severity && confidenceRank[second.Confidence] < confidenceRank[first.Confidence] {
 			first, second = second, first
 		}
 		first.Evidence = append(slices.Clone(first.Evidence), missingFrom(first.Evidence, second.Evidence)...)
@@ -85,9 +103,14 @@ func explainer(findings []rekey.Finding, f rekey.Finding) rekey.Cause {
 		return ""
 	}
 	for _, g := range findings {
-		if g.Severity == rekey.Failing && slices.Contains(entryOf(g.Cause).Explains, f.Cause) {
+		if g.Severity == rekey.Failing && slices.Contains(entryOf(g.Cause).Explains, f.Cause) && !rival(g, f) {
 			return g.Cause
 		}
 	}
 	return ""
+}
+
+// rival reports whether g, being merely possible, stands beside f and not above it.
+func rival(g, f rekey.Finding) bool {
+	return g.Confidence == rekey.Possible && slices.Contains(rivals, g.Cause) && slices.Contains(rivals, f.Cause)
 }

@@ -54,6 +54,9 @@ type Section struct {
 	ExpiresAt  time.Time   // zero: not in the file
 	Executor   string
 	TLS        TLSFiles
+	// LegacyField is the field that Token stands in where it is one for registration
+	// tokens, as File.LegacyField; "" for any other.
+	LegacyField string
 	// RotationOff: FF_DISABLE_AUTOMATIC_TOKEN_ROTATION is set in the section.
 	RotationOff bool
 
@@ -124,8 +127,18 @@ type Server struct {
 	// RegistrationAllowed is nil when it was not asked or cannot be known.
 	RegistrationAllowed  *bool
 	RegistrationEvidence rekey.Evidence
-	ServerTime           time.Time // of the last Date header
-	ReadAt               time.Time // local time of ServerTime
+	// NewestRunner is the highest id of all runners, 0 when it was not told;
+	// NewestIsWhole: there is none above it. Asked where a record is gone.
+	NewestRunner  rekey.RunnerID
+	NewestIsWhole bool
+	// Undecryptable is the request that GitLab fails to answer for want of its
+	// secrets. Asked where no token is accepted.
+	Undecryptable rekey.Evidence
+	// TokenLife is how long tokens that are issued now live, by scope, 0 being for
+	// ever; nil when it was not told. Asked where an answer tells no date.
+	TokenLife  map[rekey.Scope]time.Duration
+	ServerTime time.Time // of the last Date header
+	ReadAt     time.Time // local time of ServerTime
 }
 
 // Expectation is what the operator says the sections are meant for.

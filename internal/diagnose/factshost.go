@@ -21,6 +21,12 @@ type File struct {
 	Standard  string    // which gitlab-runner reads a config in this place by itself, "" for none
 	ModTime   time.Time // of the content, as written
 	ChangedAt time.Time // of the inode: also when an older file was put in its place
+	// LegacyField is where the file's token comes from, when that is a field for
+	// registration tokens: "key runner-registration-token of Secret ci/runner".
+	LegacyField string
+	// AtStart: the process reads it at its start only, and a change waits for the
+	// next one. ChangedAt is then of what the file is made of.
+	AtStart bool
 }
 
 // Process is a runner of a host that runs for good. It names no argument:

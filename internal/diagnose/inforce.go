@@ -112,6 +112,10 @@ const reloadSlack = 10 * time.Second
 // owner or mode, so it is never more than possible.
 func (s *section) judgeReload(p Process) {
 	f := s.config.File
+	if f.AtStart {
+		s.judgeRestart(p)
+		return
+	}
 	if s.verdict != rekey.Valid || p.Started.IsZero() || f.ModTime.IsZero() || f.ChangedAt.IsZero() ||
 		!f.ModTime.Before(p.Started.Add(-reloadSlack)) || !f.ChangedAt.After(p.Started.Add(reloadSlack)) {
 		return

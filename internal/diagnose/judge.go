@@ -128,6 +128,8 @@ func (c *court) add(config *Config, facts Section) {
 // the text, the environment, then GitLab's answer.
 func (c *court) judge(s *section) {
 	switch {
+	case s.Registers():
+		c.judgeRegistering(s)
 	case !s.lex.Sendable && s.lex.Kind != rekey.TokenReference:
 		s.verdict = rekey.Invalid
 		c.judgeText(s)
@@ -141,6 +143,7 @@ func (c *court) judge(s *section) {
 	}
 	c.judgeSharing(s)
 	c.judgeInForce(s)
+	s.judgeLegacyField()
 	c.judgeLogs(s)
 	c.judgeTogether(s)
 	if s.verdict == rekey.Valid {

@@ -82,7 +82,9 @@ func notAsked(s *diagnose.Section) {
 
 func facts(sections ...diagnose.Section) diagnose.Facts {
 	f := diagnose.Facts{Now: now, Servers: []diagnose.Server{{
-		URL: base, Version: rekey.Version{Major: 17, Minor: 11}, VersionText: "17.11.0-ee",
+		NewestRunner: 5000, NewestIsWhole: true,
+		TokenLife: map[rekey.Scope]time.Duration{rekey.ScopeInstance: 0, rekey.ScopeGroup: 0, rekey.ScopeProject: 0},
+		URL:       base, Version: rekey.Version{Major: 17, Minor: 11}, VersionText: "17.11.0-ee",
 		ProfileEvidence: "GET /version", UserToken: diagnose.UserTokenNone, ServerTime: now, ReadAt: now,
 	}}}
 	f.Configs = []diagnose.Config{{Path: "/etc/gitlab-runner/config.toml"}}
@@ -151,7 +153,8 @@ func TestJudgeOneSection(t *testing.T) {
 	}
 	const (
 		deleted  = "record-deleted error possible"
-		rotated  = "rotated-elsewhere error possible"
+		rotated  = "rotated-elsewhere error possible\nwrong-instance info possible\nserver-restored info possible" // what nothing excludes
+		namesake = "wrong-instance info possible"                                                                  // nothing shows that the record is this host's
 		malform  = "malformed-token error certain"
 		envError = "environment-reference error certain"
 	)
@@ -171,7 +174,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "3 refused, unknown shape", edits: []edit{answered(rekey.AnswerRefused), token("CANARYplain")},
 			want: lines("invalid", "malformed-token error possible", deleted, rotated)},
 		{rule: "refused and gone", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error certain")},
-		{rule: "refused and found", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound)}, want: lines("invalid", "rotated-elsewhere error likely")},
+		{rule: "refused and found", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound)}, want: lines("invalid", "rotated-elsewhere error likely", namesake)},
 		{rule: "refused and found, another manager came later", edits: []edit{answered(rekey.AnswerRefused), managers(now.Add(-48*time.Hour), now)},
 			want: lines("invalid", "rotated-elsewhere error certain")},
 		{rule: "refused and found, another manager came within the lag", edits: []edit{answered(rekey.AnswerRefused), managers(now.Add(-50*time.Minute), now)},
@@ -251,7 +254,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "8 past, refused, gone", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error certain")},
 		{rule: "8 past here, not at the server", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.Answer.ServerTime = now.Add(-2 * time.Hour)
-		}}, want: lines("invalid", "rotated-elsewhere error likely")},
+		}}, want: lines("invalid", "rotated-elsewhere error likely", namesake)},
 		{rule: "8 past at the server, not here", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.ExpiresAt, s.Answer.ServerTime = now.Add(time.Hour), now.Add(2*time.Hour)
 		}}, want: lines("invalid", "token-expired error certain")},
@@ -260,7 +263,7 @@ func TestJudgeOneSection(t *testing.T) {
 		}}, want: lines("invalid", "token-expired error certain")},
 		{rule: "8 not yet past by an earlier Date", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.Answer.ServerTime, s.ExpiresAt = time.Time{}, now.Add(-time.Minute)
-		}}, facts: func(f *F) { f.Servers[0].ServerTime = now.Add(-time.Hour) }, want: lines("invalid", "rotated-elsewhere error likely")},
+		}}, facts: func(f *F) { f.Servers[0].ServerTime = now.Add(-time.Hour) }, want: lines("invalid", "rotated-elsewhere error likely", namesake)},
 		{rule: "8 past since an earlier Date", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.Answer.ServerTime, s.ExpiresAt = time.Time{}, now.Add(-time.Minute)
 		}}, facts: func(f *F) {
@@ -376,7 +379,7 @@ func TestRuleElevenOneTokenAtTwoURLs(t *testing.T) {
 		{"same URL otherwise written", section(), section(func(s *diagnose.Section) { s.URL = "HTTPS://GitLab.example.com:443/ci/" }), [2]string{
 			lines("valid", "duplicate-token warning certain"), lines("valid", "wrong-instance warning certain", "duplicate-token warning certain")}},
 		{"other tokens at two URLs", section(), section(there, answered(rekey.AnswerRefused), token("glrt-CANARYbbbbbbbbbbbbbb")), [2]string{
-			"valid", lines("invalid", "record-deleted error possible", "rotated-elsewhere error possible", "wrong-instance error possible")}},
+			"valid", lines("invalid", "record-deleted error possible", "rotated-elsewhere error possible", "wrong-instance error possible", "server-restored info possible")}},
 		{"a /ci explains no copy", section(func(s *diagnose.Section) { s.URL = base + "/ci" }), section(there, answered(rekey.AnswerRefused)), [2]string{
 			lines("valid", "wrong-instance warning certain", "duplicate-token info certain"),
 			lines("invalid", "wrong-instance error certain < duplicate-token")}},

@@ -142,7 +142,7 @@ func (c *court) endedWindow(s *section, l LogLine) bool {
 // it rotated and could not save. Either the log says so, or the file cannot be
 // saved while the process, which holds this file, still gets through to GitLab.
 func (c *court) judgeUnsaved(s *section) {
-	if s.Answer.Kind != rekey.AnswerRefused || s.reference || s.Record.Lookup == LookupGone || hasCause(s.findings, rekey.WrongInstance) {
+	if s.Answer.Kind != rekey.AnswerRefused || s.reference || s.Record.Lookup == LookupGone || s.ofAnother() {
 		return
 	}
 	if seen := c.unsavedByLog(s); len(seen) > 0 {

@@ -35,7 +35,7 @@ func TestLogs(t *testing.T) {
 		return managed(rekey.Manager{SystemID: "s_abcdefabcdef", Status: status, ContactedAt: now.Add(-time.Minute), Version: "17.11.0"})
 	}
 	const (
-		untold  = "invalid\nrecord-deleted error possible\nrotated-elsewhere error possible"
+		untold  = "invalid\nrecord-deleted error possible\nrotated-elsewhere error possible\nwrong-instance info possible\nserver-restored info possible"
 		unsaved = "rotation-not-saved error likely < rotated-elsewhere"
 	)
 	reset, failed := line(10, "reset-succeeded", of(short)), line(11, "save-failed")
@@ -73,6 +73,10 @@ func TestLogs(t *testing.T) {
 		"not saved, and accepted":             {logs: []diagnose.LogLine{reset, failed}, want: "valid", notes: 1},
 		"a read-only mount, and online": {edits: []edit{refused, expiresBy(0, time.Hour), online("online")}, file: saved, processes: running,
 			want: lines("invalid", unsaved)},
+		"a read-only mount, and nobody says who is online": {edits: []edit{refused, expiresBy(0, time.Hour), looked(diagnose.LookupFound)}, file: saved, processes: running,
+			want: "invalid\nrotated-elsewhere error possible\nrotation-not-saved error possible\nwrong-instance info possible"},
+		"a read-only mount, before a rotation is due": {edits: []edit{refused, expiresBy(0, 24*time.Hour), looked(diagnose.LookupFound), func(s *diagnose.Section) { s.ObtainedAt = now.Add(-time.Hour) }},
+			file: saved, processes: running, want: "invalid\nrotated-elsewhere error likely\nwrong-instance info possible"},
 		"a read-only mount, and offline": {edits: []edit{refused, expiresBy(0, time.Hour), online("offline")}, file: saved, processes: running,
 			want: "invalid\nrotated-elsewhere error likely"},
 		"a read-only mount that nobody uses": {edits: []edit{refused, expiresBy(0, time.Hour), online("online")}, file: saved,

@@ -32,12 +32,34 @@ func (c *court) judgeRefused(s *section) {
 
 func (s *section) lexOfSent() rekey.Lexical { return s.token.Lexical() }
 
+// refusedGone judges a token whose record is not there. An id that GitLab has
+// reached was deleted; one that it has not may also be of another GitLab, or from
+// the time before a restore.
 func (c *court) refusedGone(s *section, past bool) {
 	seen := []rekey.Evidence{s.answerSeen(), s.recordGone()}
 	if past {
 		seen = append(seen, s.inFile("`token_expires_at` (%s) is past as well", day(s.ExpiresAt)))
 	}
-	s.found(rekey.RecordDeleted, rekey.Failing, rekey.Certain, seen...)
+	switch {
+	case s.onceThere():
+		seen = append(seen, s.inNewest("there is runner %d, so GitLab has had a runner %d", s.server.NewestRunner, s.RunnerID))
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Certain, seen...)
+	case s.beyondNewest():
+		newest := s.inNewest("the newest runner of this GitLab is %d: by its word there was no runner %d", s.server.NewestRunner, s.RunnerID)
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Possible, append(seen, newest,
+			missing("GitLab's audit events, or who looks after it, would decide whether runner %d was deleted", s.RunnerID))...)
+		if !c.judgeBeyond(s, newest) {
+			c.maybeRestored(s, rekey.Failing)
+			c.maybeElsewhere(s, rekey.Failing)
+		}
+	default:
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, append(seen,
+			missing("the id of GitLab's newest runner would decide whether there ever was a runner %d; an administrator's user token can read it", s.RunnerID))...)
+	}
+}
+
+func (s *section) inNewest(format string, args ...any) rekey.Evidence {
+	return s.evidence("GET "+s.server.URL+"/api/v4/runners/all", s.server.ReadAt, format, args...)
 }
 
 func (c *court) refusedExpired(s *section, byServer bool) {
@@ -71,28 +93,52 @@ func (s *section) recordExists() rekey.Evidence {
 // unless what GitLab shows of the record does not fit the token.
 func (c *court) refusedFound(s *section) {
 	r := s.Record.Runner
+	own, isOwn := c.ownRecord(s)
+	foreign, isForeign := s.foreignRecord()
 	if hint := s.lexOfSent().Scope; hint != "" && r.Scope != "" && hint != r.Scope {
-		differs := s.inRecord("runner %d is of scope %s, the token of scope %s: it is not this record's token", r.ID, r.Scope, hint)
-		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Possible, s.answerSeen(), differs,
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Possible, s.answerSeen(), foreign,
 			missing("whether the token's own runner was deleted here would decide: its id is not known"))
-		s.found(rekey.WrongInstance, rekey.Failing, rekey.Possible, s.answerSeen(), differs,
-			missing("whether another GitLab issued the token would decide"))
+		c.maybeElsewhere(s, rekey.Failing)
 		return
 	}
 	confidence := rekey.Likely
 	seen := []rekey.Evidence{s.answerSeen(), s.recordExists()}
-	if e, ok := s.usedByOthers(); ok {
-		confidence = rekey.Certain
-		seen = append(seen, e)
-	}
 	if !s.ObtainedAt.IsZero() {
 		seen = append(seen, s.inFile("this token was obtained %s", day(s.ObtainedAt)))
-		if r.CreatedAt.Sub(s.ObtainedAt) > 24*time.Hour {
-			confidence = rekey.Likely
-			seen = append(seen, s.inRecord("yet runner %d was created %s, after that: it may be another runner under the same id; look at it before its token is reset", r.ID, day(r.CreatedAt)))
-		}
+	}
+	used, isUsed := s.usedByOthers()
+	switch {
+	case isUsed:
+		confidence, seen = rekey.Certain, append(seen, used)
+	case isOwn:
+		seen = append(seen, own, missing("GitLab's audit events would make it certain, or a host that holds the new token"))
+	case isForeign:
+		confidence, seen = rekey.Possible, append(seen, foreign)
+		c.maybeElsewhere(s, rekey.Failing)
+		c.maybeRestored(s, rekey.Info)
+	default:
+		seen = append(seen, missing("whether runner %d is this host's would decide: compare its description and address on its page in GitLab", r.ID))
+		c.maybeElsewhere(s, rekey.Info)
+	}
+	if isUsed && isForeign && !isOwn {
+		confidence, seen = rekey.Likely, append(seen, foreign)
 	}
 	s.found(rekey.RotatedElsewhere, rekey.Failing, confidence, seen...)
+	if s.ObtainedAt.IsZero() && s.ExpiresAt.IsZero() && !isUsed {
+		s.lower(rekey.RotatedElsewhere, rekey.Possible)
+		s.maybeExpired()
+		c.maybeRestored(s, rekey.Info)
+		c.maybeElsewhere(s, rekey.Info)
+	}
+}
+
+// lower lessens the confidence in a cause.
+func (s *section) lower(cause rekey.Cause, to rekey.Confidence) {
+	for i := range s.findings {
+		if s.findings[i].Cause == cause {
+			s.findings[i].Confidence = to
+		}
+	}
 }
 
 // contactLag is how far GitLab's contact times may lag behind: they are written
@@ -131,10 +177,9 @@ func (c *court) refusedUntold(s *section) {
 	if !s.ObtainedAt.IsZero() {
 		f.Evidence = append(f.Evidence, s.inFile("this token was obtained %s", day(s.ObtainedAt)))
 	}
-	if len(c.bases) > 1 {
-		s.found(rekey.WrongInstance, rekey.Failing, rekey.Possible, s.answerSeen(),
-			missing("the configs of this run name more than one GitLab, and this token may be of another; an acceptance there would decide, and it is sent nowhere else than its own URL"))
-	}
+	s.maybeExpired()
+	c.maybeElsewhere(s, rekey.Info)
+	c.maybeRestored(s, rekey.Info)
 	s.tellRight("whether the runner was deleted, or its token reset elsewhere")
 }
 
@@ -148,11 +193,7 @@ func (c *court) suspectText(s *section) {
 			s.tellRight("whether the runner itself is still there")
 		}
 	case lex.Kind == rekey.TokenUnknown && s.Record.Lookup != LookupGone:
-		for i := range s.findings {
-			if s.findings[i].Cause == rekey.RotatedElsewhere {
-				s.findings[i].Confidence = rekey.Possible
-			}
-		}
+		s.lower(rekey.RotatedElsewhere, rekey.Possible)
 		s.found(rekey.MalformedToken, rekey.Failing, rekey.Possible, s.answerSeen(),
 			s.inFile("%s has none of the shapes that GitLab gives to runner tokens", s.token),
 			missing("the token as GitLab first showed it would decide"))

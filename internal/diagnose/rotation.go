@@ -25,6 +25,7 @@ func (s *section) expiry() (at time.Time, seen rekey.Evidence) {
 func (s *section) judgeRotation() {
 	at, expires := s.expiry()
 	if at.IsZero() {
+		s.judgeUndated()
 		return
 	}
 	const likely, certain = rekey.Likely, rekey.Certain
@@ -45,6 +46,26 @@ func (s *section) judgeRotation() {
 	}
 }
 
+// judgeUndated looks at a token of which neither the file nor the answer tells a
+// date: GET /runners/router/discovery, the probe from 18.7 on, never does. Tokens of
+// this scope may expire by the instance's setting, and then gitlab-runner does not
+// know of it.
+func (s *section) judgeUndated() {
+	if s.Answer.RunnerID != 0 || !s.ExpiresAt.IsZero() || s.server == nil {
+		return
+	}
+	scope, _ := s.scope()
+	life, told := s.server.TokenLife[scope]
+	switch {
+	case told && life > 0:
+		s.unscheduled(rekey.Possible, s.inFile("the section has no `token_expires_at`, so gitlab-runner will not rotate its token"),
+			s.evidence("GET "+s.server.URL+"/api/v4/application/settings", s.server.ReadAt, "tokens of %s runners that are issued now expire after %d days", scope, int(life.Hours()/24)),
+			missing("the expiry of this token would decide: the runner's page in GitLab shows it"))
+	case !told && s.record() != nil:
+		s.cannotTell("Could not tell whether the token expires: this GitLab tells a date only in its page of the runner; an administrator's user token (read_api) can read whether new tokens expire at all.")
+	}
+}
+
 func (s *section) unscheduled(confidence rekey.Confidence, evidence ...rekey.Evidence) {
 	s.found(rekey.RotationNotScheduled, rekey.Warning, confidence, evidence...)
 }
@@ -57,6 +78,9 @@ func (s *section) judgeSharers() {
 	at, expires := s.expiry()
 	if s.record() == nil || at.IsZero() {
 		return
+	}
+	if !s.Record.ManagersKnown {
+		s.cannotTell("Could not tell whether other hosts share this token, which expires: GitLab lists the managers of a runner from 17.1 on; its page of the runner shows them from 16.0 on.")
 	}
 	seen := []rekey.Evidence{expires}
 	severity, confidence := rekey.Info, rekey.Possible

@@ -64,7 +64,7 @@ func TestRotation(t *testing.T) {
 		"generated":                           {edits: []edit{expiresBy(unstated, day)}, file: diagnose.File{Generated: "Ansible"}, want: lines("valid", likely)},
 		"generated, never expires":            {file: diagnose.File{Generated: "Ansible"}, want: "valid"},
 		"a stale date only":                   {edits: []edit{expiresBy(unstated, -day), off}, want: lines("valid", "token-expired warning certain")},
-		"refused, no dates":                   {edits: []edit{answered(rekey.AnswerRefused), off}, want: lines("invalid", "record-deleted error possible", "rotated-elsewhere error possible")},
+		"refused, no dates":                   {edits: []edit{answered(rekey.AnswerRefused), off}, want: lines("invalid", "record-deleted error possible", "rotated-elsewhere error possible", "wrong-instance info possible", "server-restored info possible")},
 		"expires, one manager":                {edits: []edit{expiresBy(day, day), managed(own("17.11.0"))}, want: "valid"},
 		"expires, two managers online":        {edits: []edit{expiresBy(day, day), managed(own("17.11.0"), other("online"))}, want: lines("valid", "shared-token warning certain")},
 		"expires, the other is offline":       {edits: []edit{expiresBy(day, day), managed(own("17.11.0"), other("offline"))}, want: lines("valid", "shared-token info possible")},

@@ -11,7 +11,7 @@ import (
 // judgeTogether looks at what only several sections show together: a GitLab that
 // went back in time or lost its secrets, and hosts that were cloned.
 func (c *court) judgeTogether(s *section) {
-	if s.Answer.Kind == rekey.AnswerRefused && !s.reference && !hasCause(s.findings, rekey.WrongInstance) {
+	if s.Answer.Kind == rekey.AnswerRefused && !s.reference && !s.ofAnother() {
 		c.judgeOlderWorks(s)
 		c.judgeSecrets(s)
 		c.judgeNewestGone(s)
@@ -38,19 +38,43 @@ func (c *court) judgeOlderWorks(s *section) {
 	}
 }
 
-// judgeSecrets: GitLab refuses every token and fails to show the records. Without
-// its secrets it can decrypt neither.
+// judgeSecrets: GitLab refuses every token, and fails where it has to decrypt.
 func (c *court) judgeSecrets(s *section) {
 	const least = 2
 	all := c.gathered(s.base)
-	if !s.brokenPage() || len(all.accepted) > 0 {
+	if len(all.accepted) > 0 {
 		return
 	}
-	if broken := all.broken; len(broken) >= least {
+	if s.server != nil && s.server.Undecryptable.Seen != "" {
+		e := s.server.Undecryptable
+		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(), s.evidence(e.Where, e.At, "%s, and it accepts no token: it may have lost its secrets (gitlab-secrets.json)", e.Seen),
+			missing("`gitlab-rake gitlab:doctor:secrets` on the server would make it certain"))
+		return
+	}
+	if broken := all.broken; s.brokenPage() && len(broken) >= least {
 		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(),
 			s.inRecord("GitLab fails to show runner %d%s", s.RunnerID, because(s.Record.Reason)),
-			missing("the same holds for %d runners of this GitLab, and it accepts no token: it may have lost its secrets (gitlab-secrets.json)", len(broken)))
+			missing("the same holds for %d runners of this GitLab, and it accepts no token: it may have lost its secrets (gitlab-secrets.json); `gitlab-rake gitlab:doctor:secrets` on the server would make it certain", len(broken)))
 	}
+}
+
+// judgeBeyond: several records are gone whose ids this GitLab has not reached,
+// while it accepts the token of another section: it went back in time.
+func (c *court) judgeBeyond(s *section, newest rekey.Evidence) bool {
+	const least = 2
+	all := c.gathered(s.base)
+	beyond := 0
+	for id := range all.gone {
+		if id > s.server.NewestRunner {
+			beyond++
+		}
+	}
+	if beyond < least || len(all.accepted) == 0 {
+		return false
+	}
+	s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(), newest,
+		missing("the same holds for %d runners of these configs, while an older one is accepted; GitLab's administrator would make it certain: when was it restored from a backup?", beyond))
+	return true
 }
 
 func (s *section) brokenPage() bool {
@@ -61,15 +85,15 @@ func (s *section) brokenPage() bool {
 // one that is there. Somebody may have deleted just these, so it is a hint.
 func (c *court) judgeNewestGone(s *section) {
 	const least = 3
-	if s.Record.Lookup != LookupGone {
-		return
+	if s.Record.Lookup != LookupGone || s.beyondNewest() || s.onceThere() {
+		return // GitLab's own newest id says more
 	}
 	all := c.gathered(s.base)
 	gone, highest := all.gone, all.highest
 	if highest > 0 && len(gone) >= least && all.lowestGone > highest {
 		s.found(rekey.ServerRestored, rekey.Info, rekey.Likely,
 			s.inRecord("%d runners of these configs are gone, and all of them are newer than runner %d, the newest that is there: GitLab may have been restored from a backup", len(gone), highest),
-			missing("GitLab's administrator knows; the newest runner of the whole GitLab would support it"))
+			missing("GitLab's administrator knows; an administrator's user token would decide, which can read the newest runner of the whole GitLab"))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 // together judges sections of which each stands in a config of its own.
 func together(sections ...diagnose.Section) []string {
 	f := facts()
+	f.Servers[0].NewestRunner, f.Servers[0].NewestIsWhole = 0, false // nobody's user token may list all runners
 	f.Configs = nil
 	for i, s := range sections {
 		s.Config = "/srv/" + string(rune('a'+i)) + "/config.toml"
@@ -26,11 +27,11 @@ func together(sections ...diagnose.Section) []string {
 func TestJudgeTogether(t *testing.T) {
 	t.Parallel()
 	const (
-		goneOnly = "invalid\nrecord-deleted error certain"
-		reset    = "invalid\nrotated-elsewhere error likely"
+		goneOnly = "invalid\nrecord-deleted error likely"
+		reset    = "invalid\nrotated-elsewhere error likely\nwrong-instance info possible"
 		hint     = "\nserver-restored info possible"
 		hinted   = goneOnly + "\nserver-restored info likely"
-		untold   = "invalid\nrecord-deleted error possible\nrotated-elsewhere error possible"
+		untold   = "invalid\nrecord-deleted error possible\nrotated-elsewhere error possible\nwrong-instance info possible\nserver-restored info possible"
 	)
 	tokens := []string{"glrt-CANARYaaaaaaaaaaaaaa", "glrt-CANARYbbbbbbbbbbbbbb", "glrt-CANARYcccccccccccccc", "glrt-CANARYdddddddddddddd"}
 	of := func(i int, id rekey.RunnerID, edits ...edit) diagnose.Section {
@@ -62,10 +63,10 @@ func TestJudgeTogether(t *testing.T) {
 			[]string{"valid", "invalid\nrotated-elsewhere error likely"}},
 		"an older token of another record works": {
 			[]diagnose.Section{of(0, 8, obtained(48*time.Hour)), of(1, 7, refused, found, obtained(time.Hour))},
-			[]string{"valid", "invalid\nrotated-elsewhere error likely"}},
+			[]string{"valid", "invalid\nrotated-elsewhere error likely\nwrong-instance info possible"}},
 		"an older token, whose own record GitLab names": {
 			[]diagnose.Section{of(0, 7, obtained(48*time.Hour), func(s *diagnose.Section) { s.Answer.RunnerID = 9 }), of(1, 7, refused, found, obtained(time.Hour))},
-			[]string{"valid", "invalid\nrotated-elsewhere error likely"}},
+			[]string{"valid", "invalid\nrotated-elsewhere error likely\nwrong-instance info possible"}},
 		"an older token of unknown age": {
 			[]diagnose.Section{of(0, 7, func(s *diagnose.Section) { s.ObtainedAt = time.Time{} }), of(1, 7, refused, found, obtained(time.Hour))},
 			[]string{"valid", "invalid\nrotated-elsewhere error likely"}},

@@ -29,7 +29,7 @@ func (s *section) tellValidRight() {
 		s.cannotTell("GitLab accepts the token, but runner %d is not its record: the section's id is wrong, so whether the runner is paused, what it serves and its version were not told.", s.RunnerID)
 		return
 	}
-	s.tellRight("whether the runner is paused, which projects it serves, and its version")
+	s.tellRight("whether the runner is paused, which projects it serves, who shares it, and its version")
 }
 
 // noRecord says why there is no record and what would bring it.

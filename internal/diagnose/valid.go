@@ -19,6 +19,7 @@ func (c *court) judgeValid(s *section) {
 	s.judgeSuffix()
 	s.judgeDelay()
 	s.judgeScope(c.Expect)
+	s.judgeOwner()
 	s.judgeIdle()
 	s.judgeVersions()
 	s.judgeRotation()
@@ -146,6 +147,27 @@ func served(r rekey.Runner) string {
 		names = append(names, strconv.Itoa(more)+" more")
 	}
 	return strings.Join(names, ", ")
+}
+
+// judgeOwner tells of an accepted token whose record lost its group or project:
+// the probe of 18.7 and later does not look at the owner, and requests for jobs are
+// refused all the same (422 or 403 in 17.x to 18.x).
+func (s *section) judgeOwner() {
+	r := s.record()
+	if r == nil || s.server == nil || s.server.Version.Major < 17 || s.server.Version.Major > 18 {
+		return
+	}
+	what := "group"
+	switch {
+	case r.Runner.Scope == rekey.ScopeGroup && len(r.Runner.Groups) == 0:
+	case r.Runner.Scope == rekey.ScopeProject && len(r.Runner.Projects) == 0:
+		what = "project"
+	default:
+		return
+	}
+	s.found(rekey.RunnerOrphaned, rekey.Failing, rekey.Likely,
+		s.inRecord("runner %d is a %s runner and GitLab shows no %s that it belongs to", r.Runner.ID, what, what),
+		missing("`Runner is orphaned` as answer to its request for jobs, in gitlab-runner's log, would make it certain"))
 }
 
 // judgeIdle tells what in the record keeps jobs from a runner that is well.

@@ -104,7 +104,7 @@ func (c *call) runnerDetail(r runner) (runnerDetail, error) {
 		return d, err
 	}
 	d.Groups = []groupBasic{}
-	if r.Type == groupType {
+	if r.Type == groupType && r.GroupID != 0 { // an orphan has none
 		g, err := c.namespaceByID(r.GroupID)
 		if err != nil {
 			return d, err

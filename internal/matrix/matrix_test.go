@@ -27,6 +27,14 @@ func doctor(args []string, env map[string]string) ([]byte, []byte) {
 	return out.Bytes(), said.Bytes()
 }
 
+// TestMain plays the process of a runner where a planter asks for one.
+func TestMain(m *testing.M) {
+	if matrix.PlayRunner(os.Stdin) {
+		return
+	}
+	os.Exit(m.Run())
+}
+
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	rows := chosen()
@@ -36,10 +44,11 @@ func TestMatrix(t *testing.T) {
 			t.Run(version, func(t *testing.T) {
 				t.Parallel()
 				shared := matrix.Open(t, version, time.Now)
+				matrix.Prepare(t, shared, matrix.Scenarios())
 				for i := range rows {
 					t.Run(rows[i].Cause+"/"+rows[i].Name, func(t *testing.T) {
 						g := shared
-						if rows[i].Own {
+						if rows[i].Own { // a lab is opened, restored and closed
 							g = matrix.Open(t, version, time.Now)
 						}
 						results := matrix.Run(t, g, rows[i].Scenario, doctor)
@@ -72,6 +81,9 @@ func report(t *testing.T, s matrix.Scenario, results map[matrix.Who]matrix.Resul
 	for who, r := range results {
 		for _, wrong := range r.Wrong {
 			t.Errorf("%s, %s: %s", s.Name, who, wrong)
+		}
+		if len(r.Wrong) > 0 && testing.Verbose() {
+			t.Logf("%s", r.Raw)
 		}
 	}
 }

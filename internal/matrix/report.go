@@ -61,6 +61,7 @@ type Result struct {
 	Untold  bool
 	Wrong   []string // how it differs from what was expected
 	NA      string   // why there is nothing to see
+	Raw     []byte   // doctor's JSON
 }
 
 // look reads what doctor said and compares it with the cell.

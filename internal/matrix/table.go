@@ -4,12 +4,12 @@ import "slices"
 
 // Scenarios is the whole table. What has to come out is written beside each
 // planter, before anything runs. To add one: put a Scenario with its planter into
-// the file of its group (plantfile.go: the config's text; plantrecord.go:
-// GitLab's record; plantserver.go: the GitLab itself; planthost.go: the host and
+// the file of its group (plantlegacy.go: registration tokens; plantfile.go: the
+// config's text; plantrecord.go: GitLab's record; plantserver.go: the GitLab itself; planthost.go: the host and
 // its logs; planttwo.go: two causes at once), give each version and looker a
 // cell, and run `make matrix`.
 func Scenarios() []Scenario {
-	return slices.Concat(healthyScenarios, fileScenarios, recordScenarios, serverScenarios, hostScenarios, twoScenarios)
+	return slices.Concat(healthyScenarios, legacyScenarios, fileScenarios, recordScenarios, serverScenarios, hostScenarios, twoScenarios)
 }
 
 // Causes are the 28 that doctor tells apart, in the order of the page.

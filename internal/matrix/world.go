@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,10 @@ type GitLab struct {
 	Version string
 	handler http.Handler
 	back    *offset
+
+	prepared   map[string]*World // by the scenario's name
+	preparedAt time.Time
+	names      *atomic.Int64
 }
 
 type offset struct {
@@ -45,7 +50,7 @@ func Open(t testing.TB, version string, now func() time.Time) *GitLab {
 	t.Helper()
 	back := &offset{clock: now}
 	r := labtest.Rehearse(t, labtest.Options{Version: version, Profile: "self-managed", Now: back.now})
-	return &GitLab{Rehearsal: r, Version: version, handler: r.Orders.Handler(), back: back}
+	return &GitLab{Rehearsal: r, Version: version, handler: r.Orders.Handler(), back: back, prepared: map[string]*World{}, names: &atomic.Int64{}}
 }
 
 // World is what one scenario lives in: a GitLab behind an address of the
@@ -58,6 +63,9 @@ type World struct {
 	Args []string          // to doctor, beside --config
 	Env  map[string]string // of doctor
 
+	// Head is what begins each config.
+	Head string
+
 	front *front
 	ends  []func() // last first
 }
@@ -65,8 +73,9 @@ type World struct {
 // NewWorld makes an empty one on the GitLab; Close ends it.
 func NewWorld(t testing.TB, g *GitLab) *World {
 	t.Helper()
-	w := &World{GitLab: &GitLab{Rehearsal: &labtest.Rehearsal{Lab: g.For(t), Orders: g.Orders}, Version: g.Version, handler: g.handler, back: g.back},
-		T: t, Dir: t.TempDir(), Env: map[string]string{}}
+	own := *g
+	own.Rehearsal = &labtest.Rehearsal{Lab: g.For(t), Orders: g.Orders}
+	w := &World{GitLab: &own, T: t, Dir: t.TempDir(), Env: map[string]string{}}
 	w.front = &front{next: g.handler}
 	s := httptest.NewServer(w.front)
 	w.URL = s.URL
@@ -142,7 +151,7 @@ func (w *World) Config(host, systemID string, sections ...Section) string {
 // Text is the config.toml of the sections.
 func (w *World) Text(sections ...Section) string {
 	var text strings.Builder
-	text.WriteString("concurrent = 2\ncheck_interval = 3\n")
+	text.WriteString(w.Head + "concurrent = 2\ncheck_interval = 3\n")
 	for _, s := range sections {
 		if s.URL == "" {
 			s.URL = w.URL
@@ -174,6 +183,27 @@ func (w *World) File(name, text string) string {
 	}
 	return path
 }
+
+// Aged gives a file an old date.
+func (w *World) Aged(path string, by time.Duration) {
+	w.T.Helper()
+	at := w.Before(by)
+	if err := os.Chtimes(path, at, at); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// Unique is a name that nothing else in the GitLab has.
+func (w *World) Unique(name string) string { return fmt.Sprintf("%s-%d", name, w.names.Add(1)) }
+
+// Elsewhere is another GitLab of the same version, behind an address of its own.
+func (w *World) Elsewhere() *World {
+	w.T.Helper()
+	return NewWorld(w.T, Open(w.T, w.Version, w.back.clock))
+}
+
+// AtLeast reports whether the GitLab is of the version, one of Versions, or later.
+func (w *World) AtLeast(version string) bool { return index(w.Version) >= index(version) }
 
 // Log writes a log of gitlab-runner and has doctor read it.
 func (w *World) Log(lines ...string) {
