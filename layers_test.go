@@ -62,7 +62,7 @@ var layers = map[string]layer{
 
 	// What is planted, and what must be found, may not be written by who finds it:
 	// neither planters nor table import the diagnosis, and doctor runs in the test.
-	"internal/matrix": {may: only(labtest), inTests: only("internal/cli")},
+	"internal/matrix": {may: only(labtest, "internal/lab"), inTests: only("internal/cli")},
 
 	"bench": {may: only(labtest)}, // measures the real binary beside its peers; tests only
 
@@ -99,7 +99,7 @@ var confined = []struct {
 	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
 
 	{"database/sql", []string{"internal/lab"}},
-	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner"}},
+	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/matrix"}},
 	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix"}},
 }
 
