@@ -14,13 +14,18 @@ import (
 // nowhere else.
 type Hosts struct {
 	Addresses []string // ssh://…, docker://…, k8s://…
+	Inventory string   // a file, "" for none
+	Limit     string   // which of its hosts, as for Ansible; "" for all
 }
 
-func (h Hosts) none() bool { return len(h.Addresses) == 0 }
+func (h Hosts) none() bool { return len(h.Addresses) == 0 && h.Inventory == "" }
 
 // sources returns the places to look at: this machine where nothing else is named
 // or a config of it is, and each host that is named, once.
 func (a *App) sources(in DoctorInput) ([]controller.Source, error) {
+	if in.Hosts.Limit != "" && in.Hosts.Inventory == "" {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--limit picks hosts of an inventory").WithHint("name the inventory with --inventory FILE")
+	}
 	var list []controller.Source
 	if len(in.Configs) > 0 || in.Hosts.none() {
 		local, err := a.thisMachine(in)
@@ -29,6 +34,13 @@ func (a *App) sources(in DoctorInput) ([]controller.Source, error) {
 		}
 		local.Logs = journals(host.Local(a.Now))
 		list = append(list, local)
+	}
+	if in.Hosts.Inventory != "" {
+		hosts, err := a.inventoried(in)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, hosts...)
 	}
 	for _, address := range in.Hosts.Addresses {
 		s, err := a.hostSource(in, address)

@@ -51,6 +51,7 @@ deleted record from a rotated token, and see scope, managers and versions.`,
 		},
 	}
 	probeFlags(cmd, &in)
+	hostFlags(cmd, &in.Hosts)
 	accessFlags(cmd, &in.Access)
 	cmd.Flags().StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, junit or prometheus for programs")
 	cmd.Flags().StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")

@@ -46,6 +46,8 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"labstate":     cmdLabstate,     // labstate LAB FILE: all that the lab tells of its runners
 		"server":       cmdServer,       // server NAME STATUS BODYFILE|- [HEADER=VALUE…]: answers everything alike
 		"dead":         cmdDead,         // dead NAME: accepts connections and never answers
+		"sshd":         cmdSSHD,         // sshd [LINE…]: a real sshd; the script's ssh knows it as runner1 and runner2
+		"silent":       cmdSilent,       // silent NAME: $NAME_PORT listens and never answers
 		"closed":       cmdClosed,       // closed NAME: an address where nothing listens
 		"tlsfront":     cmdTLSFront,     // tlsfront NAME LAB PEMFILE: the lab behind a certificate of an unknown CA
 		"asked":        cmdAsked,        // asked SERVER COUNT|+ [PATTERN]: how many requests came that match

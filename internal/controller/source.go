@@ -99,9 +99,12 @@ func (o *Observer) source(ctx context.Context, s Source) []view {
 		opened = append(opened, Source{Err: unopened(ctx, err)})
 	}
 	var views []view
-	for _, part := range opened {
+	for i, part := range opened {
 		if part.Name == "" {
 			part.Name = s.Name
+		}
+		if i == 0 {
+			part.Notes = append(slices.Clone(s.Notes), part.Notes...)
 		}
 		views = append(views, part.view(ctx))
 	}

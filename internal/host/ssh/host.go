@@ -124,7 +124,11 @@ func (h *Host) mayBe(name string, expected bool) bool {
 
 // NoConfig is the error of a host without a config.
 func (h *Host) NoConfig() error {
-	return rekey.Errorf(rekey.KindNotFound, "no config.toml is in the standard locations of root and of %s there, and no running gitlab-runner names one", h.user).
+	who := "root"
+	if h.user != "root" {
+		who += " and of " + h.user
+	}
+	return rekey.Errorf(rekey.KindNotFound, "no config.toml is in the standard locations of %s there, and no running gitlab-runner names one", who).
 		WithHint("name it: %s/path/to/config.toml; a container's is reached with --host docker://NAME on that host", h.target.Name())
 }
 

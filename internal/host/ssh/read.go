@@ -157,6 +157,6 @@ func (h *Host) readAsRoot(name string, limit int) ([]byte, error) {
 // root is the target as the user root.
 func (h *Host) root() string {
 	t := h.target
-	t.User = "root"
+	t.User, t.Alias = "root", ""
 	return fmt.Sprintf("--host %s%s", t.Name(), t.Path)
 }

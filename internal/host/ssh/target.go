@@ -12,11 +12,12 @@ import (
 // Target is a host as ssh is told of it. Host may be an alias of the user's
 // ~/.ssh/config.
 type Target struct {
-	User string // "" leaves it to ssh
-	Host string
-	Port int    // 0 leaves it to ssh
-	Key  string // a private key's file, "" leaves it to ssh
-	Path string // of the one config that is meant, "" for the usual places
+	User  string // "" leaves it to ssh
+	Host  string
+	Port  int    // 0 leaves it to ssh
+	Key   string // a private key's file, "" leaves it to ssh
+	Path  string // of the one config that is meant, "" for the usual places
+	Alias string // in reports, "" for the address
 }
 
 const form = "write it as ssh://[user@]host[:port][/path/to/config.toml]"
@@ -74,14 +75,21 @@ func (t Target) Check() error {
 			return rekey.Errorf(rekey.KindInvalid, "%q is no %s name", text, what).WithHint(form)
 		}
 	}
+	if strings.HasPrefix(t.Key, "-") {
+		return rekey.Errorf(rekey.KindInvalid, "%q is no private key's file", t.Key).WithHint("name it with a path")
+	}
 	if t.Host == "" {
 		return rekey.Errorf(rekey.KindInvalid, "a host without a name").WithHint(form)
 	}
 	return nil
 }
 
-// Name is the host as reports name it: the address without the path.
+// Name is the host as reports name it: its alias, else the address without the
+// path.
 func (t Target) Name() string {
+	if t.Alias != "" {
+		return "ssh://" + t.Alias
+	}
 	name := t.Host
 	if strings.Contains(name, ":") {
 		name = "[" + name + "]"

@@ -20,6 +20,7 @@ import (
 // Server is one sshd. Logins are those of the user who runs the test.
 type Server struct {
 	Dir     string // of its files; Dir/bin comes first in PATH there
+	Home    string // of the logins
 	Port    string
 	User    string
 	Program string // a client that knows the server: ssh with a configuration of its own
@@ -50,8 +51,11 @@ func Start(t testing.TB, lines ...string) *Server {
 	s.key(t, "host")
 	s.key(t, "user")
 	s.file(t, "authorized_keys", s.read(t, "user.pub"))
-	if err := os.Mkdir(filepath.Join(s.Dir, "bin"), 0o755); err != nil {
-		t.Fatal(err)
+	s.Home = filepath.Join(s.Dir, "home")
+	for _, dir := range []string{filepath.Join(s.Dir, "bin"), s.Home} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for attempt := 0; !s.run(t, program, lines); attempt++ {
 		if attempt == 5 {
@@ -96,7 +100,7 @@ func (s *Server) run(t testing.TB, program string, lines []string) bool {
 	s.file(t, "sshd_config", strings.Join(append(lines,
 		"ListenAddress 127.0.0.1:"+s.Port, "HostKey "+filepath.Join(s.Dir, "host"), "AuthorizedKeysFile "+filepath.Join(s.Dir, "authorized_keys"),
 		"PidFile none", "StrictModes no", "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin yes",
-		"PrintMotd no", "MaxStartups 100", "SetEnv PATH="+filepath.Join(s.Dir, "bin")+":/usr/local/bin:/usr/bin:/bin"), "\n")+"\n")
+		"PrintMotd no", "MaxStartups 100", "SetEnv PATH="+filepath.Join(s.Dir, "bin")+":/usr/local/bin:/usr/bin:/bin HOME="+s.Home), "\n")+"\n")
 	cmd := exec.Command(program, "-D", "-e", "-f", filepath.Join(s.Dir, "sshd_config"))
 	said, err := cmd.StderrPipe()
 	if err != nil {
