@@ -22,6 +22,9 @@ type scenario struct {
 	bare    bool     // run without a user token
 	lose    func() *loss
 	canary  bool     // a simulated runner polls
+	wait    string   // --proof-wait, where not 0s
+	twin    bool     // a second host holds the token, and its config is given too
+	rare    bool     // a run takes seconds: fewer points outside of make crash
 	late    bool     // points before the edit is done are left to other scenarios
 	finish  []string // what is given after the kill, where it is not the command again
 
@@ -64,7 +67,14 @@ func (a *attempt) args() []string { return a.line(a.words) }
 // line adds to the words what depends on the host.
 func (a *attempt) line(words []string) []string {
 	args := append([]string{}, words...)
-	args = append(args, "--config", a.config, "--rps", "0", "--proof-wait", "0s", "--recheck-after", "0s")
+	wait := "0s"
+	if a.wait != "" {
+		wait = a.wait
+	}
+	args = append(args, "--config", a.config, "--rps", "0", "--proof-wait", wait, "--recheck-after", "0s")
+	if a.twin && args[0] != "fix" {
+		args = append(args, "--config", a.twinConfig())
+	}
 	if a.tokenFile != "" {
 		args = append(args, "--token-file", a.tokenFile)
 	}
@@ -91,8 +101,10 @@ func (a *attempt) settle(first ended) {
 	}
 }
 
-// over reports whether there was nothing left to undo.
-func over(e ended) bool { return strings.Contains(e.stderr, "there is no edit to undo") }
+// over reports whether there was nothing left to undo or to give up.
+func over(e ended) bool {
+	return strings.Contains(e.stderr, "there is no edit to undo") || strings.Contains(e.stderr, "there is nothing to abort")
+}
 
 // resume gives the command that finishes the work, killed at a point or not (0).
 // A register that was begun is finished by fix; before that it is given again.
@@ -107,11 +119,11 @@ func (a *attempt) resume(at int) ended {
 	return a.run(a.bare, at, "", a.line(words)...)
 }
 
-// complete reports whether a killed register had come to its end: given again, it
-// would add a second section.
+// complete reports whether a killed register or rotate had come to its end: given
+// again, it would add a second section, or rotate once more.
 func (a *attempt) complete() bool {
 	open, ended := a.journals()
-	return a.words[0] == "register" && open == "" && ended > 0
+	return (a.words[0] == "register" || a.words[0] == "rotate") && a.finish == nil && open == "" && ended > 0
 }
 
 func (a *attempt) errorf(format string, args ...any) {

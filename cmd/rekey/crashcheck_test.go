@@ -87,7 +87,9 @@ func (a *attempt) wantTokens(sections []configtoml.Section) map[int64]string {
 }
 
 // undoes reports whether the scenario ends with the section as broken as before.
-func (a *attempt) undoes() bool { return slices.Contains(slices.Concat(a.words, a.finish), "--undo") }
+func (a *attempt) undoes() bool {
+	return slices.ContainsFunc(slices.Concat(a.words, a.finish), func(word string) bool { return word == "--undo" || word == "--abort" })
+}
 
 // wantRecords looks for orphans and for markers that were not taken off.
 func (a *attempt) wantRecords(held map[int64]string) {
@@ -171,7 +173,7 @@ func (a *attempt) unfinished() string {
 }
 
 // journals looks at the last record of each journal: open names one that does not
-// end, ended counts those that do.
+// end, ended counts those that came to a good one.
 func (a *attempt) journals() (open string, ended int) {
 	a.t.Helper()
 	for _, name := range names(a.t, filepath.Join(a.state, "operations")) {
@@ -182,12 +184,17 @@ func (a *attempt) journals() (open string, ended int) {
 			continue
 		}
 		lines := bytes.Split(bytes.TrimSpace(whole), []byte("\n"))
-		var last struct{ Step string }
+		var last struct {
+			Step string
+			Data struct{ Status string }
+		}
 		if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil || last.Step != "end" {
 			open = fmt.Sprintf("%s does not end: its last step is %q (%v)", name, last.Step, err)
 			continue
 		}
-		ended++
+		if last.Data.Status != "failed" {
+			ended++
+		}
 	}
 	return open, ended
 }

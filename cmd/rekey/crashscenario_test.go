@@ -168,7 +168,8 @@ func scenarios() []scenario {
 	undoGiven.check = both(undoGiven.check, keepsRecords)
 	return []scenario{createDeleted, resetRotated, resetLost, given, rewrite, mendURL, assign, register, registerFirst,
 		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven,
-		givenUp(createDeleted), givenUp(resetCanary)}
+		givenUp(createDeleted), givenUp(resetCanary),
+		overlap, overlapProjects, overlapTwin, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost}
 }
 
 func both(one, two func(*attempt)) func(*attempt) {

@@ -33,11 +33,13 @@ type front struct {
 	mu     sync.Mutex
 	resets map[string]int
 	lose   *loss // nil: every answer arrives
+	asked  int   // requests that came from rekey
 }
 
 // loss is one answer that does not arrive as the lab gave it.
 type loss struct {
 	path *regexp.Regexp // of the request; the method is POST
+	nth  int            // where there is no path: which of rekey's requests, from 1
 	how  func(w http.ResponseWriter, answer *recorded)
 	done bool
 }
@@ -64,23 +66,36 @@ func (f *front) middleware(next http.Handler) http.Handler {
 func (f *front) saw(r *http.Request) *loss {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !strings.HasPrefix(r.UserAgent(), "rekey/") || r.Method != http.MethodPost {
+	if !strings.HasPrefix(r.UserAgent(), "rekey/") {
 		return nil
 	}
-	if m := resetPath.FindStringSubmatch(r.URL.Path); m != nil {
-		f.resets[m[1]]++
+	f.asked++
+	if f.lose != nil && f.lose.path == nil && f.lose.nth == f.asked {
+		f.lose.done = true
+		f.countReset(r)
+		return f.lose
 	}
-	if f.lose == nil || f.lose.done || !f.lose.path.MatchString(r.URL.Path) {
+	if r.Method != http.MethodPost {
+		return nil
+	}
+	f.countReset(r)
+	if f.lose == nil || f.lose.done || f.lose.path == nil || !f.lose.path.MatchString(r.URL.Path) {
 		return nil
 	}
 	f.lose.done = true
 	return f.lose
 }
 
+func (f *front) countReset(r *http.Request) {
+	if m := resetPath.FindStringSubmatch(r.URL.Path); m != nil {
+		f.resets[m[1]]++
+	}
+}
+
 func (f *front) begin(lose *loss) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resets, f.lose = map[string]int{}, lose
+	f.resets, f.lose, f.asked = map[string]int{}, lose, 0
 }
 
 // repeated returns the runners that were reset more than once.
@@ -156,6 +171,8 @@ type record struct {
 	ID          int64    `json:"id"`
 	Tags        []string `json:"tag_list"`
 	RunUntagged bool     `json:"run_untagged"`
+	Description string   `json:"description"`
+	Paused      bool     `json:"paused"`
 	Locked      bool     `json:"locked"`
 	Projects    []struct {
 		ID int64 `json:"id"`

@@ -2,8 +2,12 @@ package main_test
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"net/http"
+	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -82,4 +86,51 @@ func TestLostAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLostAnswerToEveryRequest loses the answer to each request of a command in
+// turn, in one of the ways outside of make crash: whatever the request did, the
+// command comes to the same end.
+func TestLostAnswerToEveryRequest(t *testing.T) {
+	t.Parallel()
+	ways := slices.Sorted(maps.Keys(lostAnswers))
+	every := os.Getenv("REKEY_CRASH_EVERY") != ""
+	for _, s := range []scenario{overlap, overlapProjects, overlapTwin, inPlaceTwin, createDeleted, resetRotated} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, s.version)
+			w.binary = binary // nobody is killed here
+			n := requestsOf(t, s, w)
+			tried := 0
+			for nth := 1; nth <= n; nth++ {
+				for i, name := range ways {
+					if every || i == nth%len(ways) {
+						loseNth(s, w, nth, name)
+						tried++
+					}
+				}
+			}
+			t.Logf("%-28s %3d requests, %4d answers lost, %4d converged", s.name, n, tried, tried)
+		})
+	}
+}
+
+func loseNth(s scenario, w *world, nth int, way string) {
+	s.lose = func() *loss { return &loss{nth: nth, how: lostAnswers[way]} }
+	a := attempt{scenario: s, world: w, what: fmt.Sprintf("request %d %s", nth, way)}
+	a.begin()
+	a.settle(w.run(s.bare, 0, "", a.args()...))
+}
+
+func requestsOf(t *testing.T, s scenario, w *world) int {
+	t.Helper()
+	a := attempt{scenario: s, world: w, what: "undisturbed"}
+	a.begin()
+	a.settle(w.run(s.bare, 0, "", a.args()...))
+	w.front.mu.Lock()
+	defer w.front.mu.Unlock()
+	if w.front.asked < 3 {
+		t.Fatalf("%s: %d requests were counted", s.name, w.front.asked)
+	}
+	return w.front.asked
 }

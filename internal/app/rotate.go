@@ -32,7 +32,18 @@ type RotateInput struct {
 // Rotation is one rotation under way: a Fix with another plan.
 type Rotation struct {
 	*Fix
-	in RotateInput
+	in   RotateInput
+	done []rekey.RunnerID
+}
+
+// Skip leaves the records of these results out of the plan: they were rotated a
+// moment ago, by a resumption.
+func (r *Rotation) Skip(results []rekey.Result) {
+	for _, res := range results {
+		if res.RunnerID != 0 {
+			r.done = append(r.done, res.RunnerID)
+		}
+	}
 }
 
 // strategies are the words for a way to rotate.
@@ -51,7 +62,7 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 	if !f.stateless {
 		f.engine.Options.DrainTimeout = max(in.DrainTimeout, time.Nanosecond)
 	}
-	return &Rotation{f, in}, nil
+	return &Rotation{Fix: f, in: in}, nil
 }
 
 // Plan reads the configs, and asks GitLab about the records to rotate alone.
@@ -70,7 +81,7 @@ func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
 	}
 	user := r.userOnce(ctx)
 	p := &remedy.RotationPlanner{
-		Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge,
+		Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge, Skip: r.done,
 			Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
 		Host: r.host, Probe: r.net.ask, GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
 		Rights:    func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },

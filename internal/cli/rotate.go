@@ -85,6 +85,7 @@ func (c *command) runRotate(ctx context.Context, in app.RotateInput, f fixFlags)
 	if err != nil {
 		return err
 	}
+	rotation.Skip(resumed)
 	plan, err := rotation.Plan(ctx)
 	looked.clear()
 	if err != nil {

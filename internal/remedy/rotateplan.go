@@ -14,10 +14,11 @@ import (
 
 // RotationFlags are what the operator asks of a rotation.
 type RotationFlags struct {
-	Runners  []string      // record ids, section names or fingerprints; empty with Due: all
-	Due      bool          // only tokens whose time has come
-	Strategy rekey.Remedy  // RemedyOverlap, RemedyReset, or "" for what is safe
-	MaxAge   time.Duration // 0: the token's own expiry alone
+	Runners  []string         // record ids, section names or fingerprints; empty with Due: all
+	Due      bool             // only tokens whose time has come
+	Strategy rekey.Remedy     // RemedyOverlap, RemedyReset, or "" for what is safe
+	MaxAge   time.Duration    // 0: the token's own expiry alone
+	Skip     []rekey.RunnerID // just rotated by a resumption
 	// Self is the runner whose job this process is, at SelfURL; 0: none.
 	Self    rekey.RunnerID
 	SelfURL string
@@ -98,6 +99,9 @@ func (p *RotationPlanner) Plan(ctx context.Context, paths []string) (rekey.Plan,
 	}
 	var wanted []held
 	for _, h := range chosen {
+		if slices.Contains(p.Flags.Skip, h.first().ID) {
+			continue
+		}
 		switch due, why := p.due(h); {
 		case why != "":
 			plan.Left = append(plan.Left, left(h, rekey.Info, leave("give its age with rotated_at in the owners file, or rotate it once by name", "%s", why)))

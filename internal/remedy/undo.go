@@ -36,7 +36,7 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	}
 	if len(ops) == 0 {
 		return nil, rekey.Errorf(rekey.KindNotFound, "there is no edit to undo in %s", e.Store.dir).
-			WithHint("an edit is undone once; its run is named with --run, and journals elsewhere with --state-dir")
+			WithHint("an edit is undone once, and a rotation not any more once its old record is deleted; its run is named with --run, and journals elsewhere with --state-dir")
 	}
 	var done []Undone
 	var later error
