@@ -28,7 +28,7 @@ var (
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("internal/app", "internal/controller")), inTests: only("internal/host/ssh/sshtest")},
-	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
+	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
 
 	"internal/controller": {may: union(leaves, engines)},
 
@@ -47,6 +47,7 @@ var layers = map[string]layer{
 	"internal/host/ssh/sshtest": {},
 	"internal/host/docker":      {may: union(leaves, only("internal/host"))},                        // a file's mark and a system id are judged there, wherever they were read
 	"internal/host/kube":        {may: union(leaves, only("internal/configtoml", "internal/host"))}, // of the template it reads the section
+	"internal/inventory":        {may: leaves},
 	"internal/gitlab":           {may: leaves},
 	// The lab shares no type with internal/gitlab: one wrong field name would be
 	// wrong in both, and every test would pass.
@@ -86,8 +87,8 @@ var confined = []struct {
 	{"gitlab.com/gitlab-org/api/client-go", []string{"internal/gitlab"}},
 	{"golang.org/x/time", []string{"internal/gitlab"}},
 	{"github.com/pelletier/go-toml", []string{"internal/configtoml"}},
-	{"github.com/BurntSushi/toml", []string{"internal/configtoml", "internal/lab/simrunner"}}, // what gitlab-runner reads with
-	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet", "internal/iac"}},  // .gitlab-ci.yml of a canary; the owners file
+	{"github.com/BurntSushi/toml", []string{"internal/configtoml", "internal/lab/simrunner"}},                      // what gitlab-runner reads with
+	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet", "internal/iac", "internal/inventory"}}, // .gitlab-ci.yml of a canary; the owners file
 	{"github.com/hashicorp/hcl/v2", []string{"internal/iac"}},
 	{"mvdan.cc/sh/v3", []string{"internal/iac"}},
 	{"modernc.org/sqlite", []string{"internal/lab"}},
