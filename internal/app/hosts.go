@@ -64,7 +64,7 @@ func (a *App) thisMachine(in DoctorInput) (controller.Source, error) {
 func (a *App) hostSource(in DoctorInput, address string) (controller.Source, error) {
 	scheme, _, ok := strings.Cut(address, "://")
 	if !ok {
-		return controller.Source{}, rekey.Errorf(rekey.KindInvalid, "%q is no host", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml]")
+		return controller.Source{}, rekey.Errorf(rekey.KindInvalid, "%q is no host", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml], docker://[CONTAINER] or k8s://[NAMESPACE[/RELEASE]]")
 	}
 	switch scheme {
 	case "ssh":
@@ -72,6 +72,8 @@ func (a *App) hostSource(in DoctorInput, address string) (controller.Source, err
 		return a.sshSource(in, target), err
 	case "docker":
 		return a.dockerSource(address)
+	case "k8s":
+		return a.kubeSource(address)
 	}
-	return controller.Source{}, rekey.Errorf(rekey.KindInvalid, "%q begins with no kind of host that is known", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml]")
+	return controller.Source{}, rekey.Errorf(rekey.KindInvalid, "%q begins with no kind of host that is known", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml], docker://[CONTAINER] or k8s://[NAMESPACE[/RELEASE]]")
 }

@@ -1,0 +1,64 @@
+package diagnose_test
+
+import (
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/internal/diagnose"
+)
+
+// TestAFieldForRegistrationTokens holds what is told of tokens that a Helm release
+// or an operator's runner has in the field for registration tokens.
+func TestAFieldForRegistrationTokens(t *testing.T) {
+	t.Parallel()
+	holds := func(token string) edit {
+		return func(s *diagnose.Section) {
+			s.Token, s.LegacyField = rekey.NewToken(token), "key runner-registration-token of Secret ci/runner"
+		}
+	}
+	unasked := func(s *diagnose.Section) { s.Answer = rekey.Answer{Kind: rekey.AnswerNotAsked} }
+	for name, tc := range map[string]struct {
+		edits []edit
+		want  string
+	}{
+		"a runner token":                    {[]edit{holds("glrt-CANARY0123456789abcd")}, lines("valid", "runner-token-in-legacy-field warning certain")},
+		"a runner token that is gone":       {[]edit{holds("glrt-CANARY0123456789abcd"), answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, lines("invalid", "record-deleted error certain", "runner-token-in-legacy-field warning certain")},
+		"a registration token":              {[]edit{holds("GR1348941CANARY0123456789"), unasked}, lines("invalid", "registration-token-in-config error certain")},
+		"one from before they had a prefix": {[]edit{holds("CANARY0123456789abcd"), unasked}, lines("unknown", "registration-token-in-config error likely")},
+		"nothing":                           {[]edit{holds(""), unasked}, lines("invalid", "malformed-token error certain")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := brief(judgeOne(t, facts(section(tc.edits...)))); got != tc.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsReadAtTheStartOnly(t *testing.T) {
+	t.Parallel()
+	started := now.Add(-time.Hour)
+	for name, tc := range map[string]struct {
+		changed time.Time
+		edits   []edit
+		want    string
+	}{
+		"changed since":              {changed: now.Add(-time.Minute), want: lines("valid", "reload-missed warning possible")},
+		"changed before":             {changed: started.Add(-time.Minute), want: "valid"},
+		"when is unknown":            {want: "valid"},
+		"changed since, and refused": {changed: now, edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error certain")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := facts(section(tc.edits...))
+			path := f.Configs[0].Path
+			f.Configs[0].File = diagnose.File{Path: path, AtStart: true, ChangedAt: tc.changed}
+			f.Processes = []diagnose.Process{{Name: "gitlab-runner in pod ci-1", Config: path, From: "default", Started: started, Uses: []string{path}}}
+			if got := brief(judgeOne(t, f)); got != tc.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
+			}
+		})
+	}
+}
