@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +41,9 @@ func doctor(b *testing.B, version string) {
 			}
 		})
 	}})
-	config := writeConfig(b, l)
+	config := writeConfig(b, l, sections)
 	for b.Loop() {
-		took, rss := checked(b, config)
+		took, rss := checked(b, config, sections, 0)
 		b.ReportMetric(took.Seconds(), "doctor-s")
 		b.ReportMetric(float64(rss)/1024, "doctor-MB")
 		peer := os.Getenv("GITLAB_RUNNER")
@@ -61,9 +62,10 @@ func doctor(b *testing.B, version string) {
 	}
 }
 
-// checked runs doctor and returns how long it took and its peak memory in KiB.
-func checked(b *testing.B, config string) (time.Duration, int64) {
-	cmd := exec.Command(binary(b), "doctor", "--config", config, "--rps", "0", "-o", "json")
+// checked runs doctor with a budget of rps requests a second, 0 for none, and
+// returns how long it took and its peak memory in KiB.
+func checked(b *testing.B, config string, sections, rps int) (time.Duration, int64) {
+	cmd := exec.Command(binary(b), "doctor", "--config", config, "--rps", strconv.Itoa(rps), "-o", "json")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	began := time.Now()
@@ -79,7 +81,7 @@ func checked(b *testing.B, config string) (time.Duration, int64) {
 }
 
 // writeConfig makes one record per section, so that no answer is like another.
-func writeConfig(b *testing.B, l *labtest.Lab) string {
+func writeConfig(b *testing.B, l *labtest.Lab, sections int) string {
 	var text strings.Builder
 	text.WriteString("concurrent = 1\ncheck_interval = 0\n")
 	type issued struct {

@@ -12,9 +12,11 @@ import (
 	"rekey"
 	"rekey/internal/controller"
 	"rekey/internal/diagnose"
+	fleets "rekey/internal/fleet" // package app has a type fleet
 	"rekey/internal/gitlab"
 	"rekey/internal/host"
 	"rekey/internal/remedy"
+	"rekey/internal/upgrade"
 )
 
 // DoctorInput is what doctor is asked.
@@ -25,6 +27,7 @@ type DoctorInput struct {
 	NoTouch, Touch             bool
 	ExpectScope, ExpectProject string
 	Job                        string   // address of a stuck job, "" for none
+	ForGitLab                  string   // a version to judge the facts for as well, "" for none
 	Logs                       []string // files with gitlab-runner's log
 	// Announce is told before the first section is asked about how long it will
 	// take, where the budget sets the pace.
@@ -43,11 +46,21 @@ type Estimate struct {
 // are for people.
 type DoctorOutput struct {
 	Report   diagnose.Report
+	Upgrade  *upgrade.Report // nil without ForGitLab
 	Warnings []string
 }
 
 // Doctor collects facts and judges them. It changes nothing anywhere.
+//
+// When ctx ends first, the report is what was known by then, and says so.
 func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) {
+	target, err := in.target()
+	if err != nil {
+		return DoctorOutput{}, err
+	}
+	if _, err := expectation(in); err != nil {
+		return DoctorOutput{}, err
+	}
 	n, err := a.network(in.Access)
 	if err != nil {
 		return DoctorOutput{}, err
@@ -68,6 +81,9 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 		return DoctorOutput{}, err
 	}
 	out := DoctorOutput{Report: diagnose.Judge(facts)}
+	if in.ForGitLab != "" {
+		out.Upgrade = upgrade.Judge(facts, out.Report, target)
+	}
 	if n.client != nil && !slices.ContainsFunc(facts.Servers, func(s diagnose.Server) bool { return gitlab.SameGitLab(s.URL, n.base) }) && len(facts.Servers) > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("the user token is for %s, and no section points there: it was not used (set GITLAB_HOST or --url)", n.base))
 	}
@@ -94,6 +110,7 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources [
 		},
 		Now: a.Now, Patience: in.Access.Timeout,
 		NoTouch: in.NoTouch, Touch: in.Touch, Progress: in.Progress, Logs: logs,
+		AskRegistration: in.ForGitLab != "",
 	}
 	facts := o.Observe(ctx, sources, expect)
 	var tokens []rekey.Token
@@ -107,6 +124,16 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources [
 		return facts, rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
 	}
 	return facts, nil
+}
+
+func (in DoctorInput) target() (rekey.Version, error) {
+	switch {
+	case in.ForGitLab == "":
+		return rekey.Version{}, nil
+	case in.Job != "":
+		return rekey.Version{}, rekey.Errorf(rekey.KindInvalid, "a job waits today, whatever GitLab comes").WithHint("give --job or --for-gitlab")
+	}
+	return fleets.ParseTarget(in.ForGitLab)
 }
 
 // announce tells how long the foreseen requests take at the budget's pace.

@@ -23,7 +23,7 @@ func (f *Fleet) Compat(ctx context.Context, in CompatInput) (c fleets.Compat, un
 		}
 	}
 	if in.Target != "" {
-		if matrix.Target, err = rekey.ParseVersion(in.Target); err != nil {
+		if matrix.Target, err = fleets.ParseTarget(in.Target); err != nil {
 			return c, unread, err
 		}
 	}

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -11,15 +9,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"rekey"
+	"rekey/docs/schema"
 	"rekey/internal/app"
 	"rekey/internal/diagnose"
-	"rekey/internal/export"
 )
 
+// doctorFlags is what doctor was asked, and how it is to answer.
+type doctorFlags struct {
+	in        app.DoctorInput
+	output    string
+	file      string // "" for standard output
+	failOn    string
+	threshold rekey.Severity // of failOn
+	watch     time.Duration
+	schema    bool
+}
+
 func (c *command) doctor() *cobra.Command {
-	var in app.DoctorInput
-	output, failOn := "table", "error"
-	var watch time.Duration
+	f := doctorFlags{output: "table", failOn: "error"}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say which runner tokens match their GitLab, and why the others do not",
@@ -28,136 +35,106 @@ that changes nothing there, and names the cause of every mismatch with what it
 saw. It knows three answers: valid, invalid and unknown.
 
 With a user token (GITLAB_TOKEN, scope read_api or manage_runner) it can tell a
-deleted record from a rotated token, and see scope, managers and versions.`,
+deleted record from a rotated token, and see scope, managers and versions.
+
+--for-gitlab judges the same facts for a GitLab to come: what breaks there, what
+is deprecated, what is fine. "Breaks" is said only of what was read.
+
+Ctrl-C shows what is known by then; a second one ends at once.`,
 		Example: `  rekey doctor                                   # the standard locations
   rekey doctor --config /srv/runner/config.toml  # this file
   GITLAB_HOST=https://gitlab.example.com GITLAB_TOKEN=… rekey doctor
+  rekey doctor --for-gitlab 18.0                 # before an upgrade
   rekey doctor --expect-project acme/web -o json | jq .summary
+  rekey doctor -o prometheus --output-file /var/lib/node_exporter/textfile/rekey.prom
   rekey doctor --job https://gitlab.example.com/acme/web/-/jobs/4711`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			threshold, err := rekey.ParseSeverity(failOn)
-			if err != nil {
-				return err
-			}
-			if err := known("-o", output, "table", "json", "sarif", "junit", "prometheus"); err != nil {
-				return err
-			}
-			once := func() error { return c.doctorOnce(cmd.Context(), in, output, threshold) }
-			if watch == 0 {
-				return once()
-			}
-			return c.watch(cmd.Context(), watch, once)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.runDoctor(cmd.Context(), &f) },
 	}
-	probeFlags(cmd, &in)
-	hostFlags(cmd, &in.Hosts)
-	accessFlags(cmd, &in.Access)
-	cmd.Flags().StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, junit or prometheus for programs")
-	cmd.Flags().StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
-	cmd.Flags().StringVar(&in.Job, "job", "", "start from a stuck job, by its address in GitLab")
-	cmd.Flags().StringArrayVar(&in.Logs, "log", nil, "a file with gitlab-runner's log, read as evidence; repeatable")
-	cmd.Flags().DurationVar(&watch, "watch", 0, "look again this often, until Ctrl-C")
+	probeFlags(cmd, &f.in)
+	hostFlags(cmd, &f.in.Hosts)
+	accessFlags(cmd, &f.in.Access)
+	s := cmd.Flags()
+	s.StringVarP(&f.output, "output", "o", f.output, "table; json (docs/json.md), sarif, junit or prometheus for programs")
+	s.StringVar(&f.file, "output-file", "", "write there instead, at once and whole: who reads the file never sees half of it")
+	s.StringVar(&f.failOn, "fail-on", f.failOn, "exit 3 on findings of this severity or above: info, warning or error")
+	s.StringVar(&f.in.ForGitLab, "for-gitlab", "", "judge for this GitLab to come as well, as 18.0; exit 3 if something breaks there")
+	s.StringVar(&f.in.Job, "job", "", "start from a stuck job, by its address in GitLab")
+	s.StringArrayVar(&f.in.Logs, "log", nil, "a file with gitlab-runner's log, read as evidence; repeatable")
+	s.DurationVar(&f.watch, "watch", 0, "look again this often, until Ctrl-C")
+	s.BoolVar(&f.schema, "schema", false, "print the JSON Schema of -o json and end")
 	return cmd
+}
+
+func (c *command) runDoctor(ctx context.Context, f *doctorFlags) error {
+	if f.schema {
+		_, err := c.Out.Write(schema.Doctor)
+		return err
+	}
+	var err error
+	if f.threshold, err = rekey.ParseSeverity(f.failOn); err != nil {
+		return err
+	}
+	if err := known("-o", f.output, "table", "json", "sarif", "junit", "prometheus"); err != nil {
+		return err
+	}
+	if f.watch != 0 {
+		return c.watchDoctor(ctx, f)
+	}
+	out, err := c.lookOnce(ctx, f)
+	if err != nil {
+		return err
+	}
+	if err := c.showDoctor(out, f); err != nil {
+		return err
+	}
+	return c.doctorExit(out, f.threshold)
 }
 
 // doctorGC lets the heap grow by a third between collections rather than double: a
 // runner host has work of its own, and ten thousand sections then take 85 MB, not 130.
 const doctorGC = 30
 
-func (c *command) doctorOnce(ctx context.Context, in app.DoctorInput, output string, threshold rekey.Severity) error {
+func (c *command) lookOnce(ctx context.Context, f *doctorFlags) (app.DoctorOutput, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(doctorGC))
-	progress := c.progress("checked")
-	in.Progress = progress.update
+	in, progress := f.in, c.progress("checked")
+	in.Progress, in.Announce = progress.update, c.announce
 	out, err := c.app.Doctor(ctx, in)
 	progress.clear()
-	if err != nil {
-		return err
-	}
-	for _, w := range out.Warnings {
-		fmt.Fprintf(c.Err, "rekey: %s\n", w)
-	}
-	return c.showDoctor(out, output, threshold)
+	return out, err
 }
 
-// watch looks again and again until ctx ends, and then returns what the last
-// look did. An error is shown and does not end the watch: a GitLab that is down
-// is what one watches for.
-func (c *command) watch(ctx context.Context, every time.Duration, look func() error) error {
-	if every < time.Second {
-		return usageError{fmt.Errorf("--watch %s is too often: a second is the least", every)}
-	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		if c.OutTTY {
-			fmt.Fprintf(c.Out, "\x1b[H\x1b[2J%s, every %s; Ctrl-C ends\n\n", c.app.Now().Format(time.TimeOnly), every)
-		}
-		err := look()
-		var found exitError
-		if err != nil && !errors.As(err, &found) {
-			fmt.Fprintf(c.Err, "rekey: %s\n", c.app.Scrub(err.Error()))
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-ticker.C:
-		}
+// worthSaying is how long a run must take to be announced.
+const worthSaying = 10 * time.Second
+
+// announce says on a terminal how long the budget makes a run take.
+func (c *command) announce(e app.Estimate) {
+	if c.ErrTTY && e.Time > worthSaying {
+		fmt.Fprintf(c.Err, "%s at %s requests/s: about %s; --rps raises it\n", plural(e.Sections, "section", "sections"), grouped(e.RPS), spoken(e.Time))
 	}
 }
 
-func (c *command) showDoctor(out app.DoctorOutput, output string, threshold rekey.Severity) error {
-	if err := c.writeDoctor(out, output); err != nil {
-		return err
-	}
-	return doctorExit(out.Report, threshold)
-}
-
-func (c *command) writeDoctor(out app.DoctorOutput, output string) error {
-	switch output {
-	case "json":
-		return c.json(out.Report)
-	case "sarif":
-		return export.SARIF(c.Out, out.Report, Version())
-	case "junit":
-		return export.JUnit(c.Out, out.Report)
-	case "prometheus":
-		return export.Prometheus(c.Out, out.Report, c.app.Now())
-	}
-	c.doctorTable(out)
-	return nil
-}
-
-// json writes one document. It passes through no scrubber that could cut it:
-// reports hold no token.
-func (c *command) json(v any) error {
-	enc := json.NewEncoder(c.Out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// doctorExit: 1 when no config could be read, 3 when one could not or a finding
-// is grave enough.
-func doctorExit(r diagnose.Report, threshold rekey.Severity) error {
-	unreadable := 0
-	for _, c := range r.Configs {
-		if c.Error != "" {
-			unreadable++
-		}
+// doctorExit: 1 when no config could be read or the run was interrupted, 3 when
+// one could not or a finding is grave enough.
+func (c *command) doctorExit(out app.DoctorOutput, threshold rekey.Severity) error {
+	r := out.Report
+	if r.Interrupted {
+		fmt.Fprintf(c.Err, "rekey: interrupted: %s\n", interrupted(r))
+		return exitError(exitFailed)
 	}
 	switch {
-	case unreadable > 0 && unreadable == len(r.Configs):
+	case r.NothingRead():
 		return exitError(exitFailed)
-	case unreadable > 0:
+	case r.Fails(threshold), out.Upgrade.Fails(threshold):
 		return exitError(exitFindings)
 	}
-	for _, s := range r.Sections {
-		for _, f := range s.Findings {
-			if f.Severity.AtLeast(threshold) {
-				return exitError(exitFindings)
-			}
-		}
-	}
 	return nil
+}
+
+// interrupted says how much of the report is known.
+func interrupted(r diagnose.Report) string {
+	if len(r.Sections) == 0 {
+		return "no section was asked about"
+	}
+	return fmt.Sprintf("of %s, %d are known to be valid or invalid; the others are unknown, not bad", plural(len(r.Sections), "section", "sections"), r.Summary.Valid+r.Summary.Invalid)
 }

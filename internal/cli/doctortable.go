@@ -12,8 +12,8 @@ import (
 
 // doctorTable shows a report to a person: healthy sections take one line, the
 // others say what, why, what was seen and what to do.
-func (c *command) doctorTable(out app.DoctorOutput) {
-	p, r := &chart{paper: c.paper(), told: map[string]string{}}, out.Report
+func doctorTable(to *paper, out app.DoctorOutput) {
+	p, r := &chart{paper: to, told: map[string]string{}}, out.Report
 	for _, config := range r.Configs {
 		p.line("%s", p.bold(config.Path))
 		if config.Error != "" {
@@ -29,6 +29,9 @@ func (c *command) doctorTable(out app.DoctorOutput) {
 		}
 		p.line("")
 	}
+	for _, f := range r.Findings {
+		p.finding(f, diagnose.SectionReport{})
+	}
 	for _, note := range r.Notes {
 		p.wrapped("  ", note)
 	}
@@ -37,6 +40,9 @@ func (c *command) doctorTable(out app.DoctorOutput) {
 	}
 	if len(r.Configs) > 0 { // none in a report that starts from a job
 		p.summary(r)
+	}
+	if out.Upgrade != nil {
+		p.upgrade(out.Upgrade, r)
 	}
 }
 
@@ -141,6 +147,9 @@ func (p *chart) hint(f rekey.Finding, indent string) {
 // evidence leaves out of the place what the lines above say already: the file, and
 // the GitLab's address.
 func evidence(e rekey.Evidence, s diagnose.SectionReport) string {
+	if s.Config == "" && e.Where != "" {
+		return e.Seen + " (" + e.Where + ")"
+	}
 	where := strings.Replace(e.Where, s.Config+":", "line ", 1)
 	if u, err := url.Parse(s.URL); err == nil && u.Host != "" {
 		where = strings.Replace(where, u.Scheme+"://"+u.Host+"/", "/", 1)
@@ -167,6 +176,9 @@ func (p *paper) summary(r diagnose.Report) {
 		parts = []string{"nothing"}
 	}
 	p.line("%s: %s", plural(len(r.Sections), "section", "sections"), strings.Join(parts, ", "))
+	if r.Interrupted {
+		p.wrapped(p.yellow("!")+" ", "Interrupted: this is what was known by then.")
+	}
 	if r.Summary.Invalid > 0 {
 		p.wrapped("Next: ", "`rekey fix --dry-run` shows what would be done about it.")
 	}

@@ -36,7 +36,7 @@ func (p *progress) update(done, total int) {
 	if done > 0 {
 		rest = now.Sub(p.begin) / time.Duration(done) * time.Duration(total-done)
 	}
-	fmt.Fprintf(p.c.Err, "\r\x1b[K%s %d of %d, about %s left", p.verb, done, total, rest.Round(time.Second))
+	fmt.Fprintf(p.c.Err, "\r\x1b[K%s %s of %s, about %s left", p.verb, grouped(float64(done)), grouped(float64(total)), spoken(rest))
 }
 
 func (p *progress) clear() {

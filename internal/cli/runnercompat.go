@@ -70,42 +70,63 @@ func (c *command) runCompat(ctx context.Context, in app.FleetInput, ask app.Comp
 
 func (c *command) compatTable(m fleet.Compat) {
 	p := c.paper()
-	head := "GitLab " + m.Server.String()
+	then := ""
 	if !m.Target.IsZero() {
-		head += ", to be " + m.Target.String()
+		then = "FOR " + bounded(m.Target)
 	}
-	p.line("%s", p.bold(head))
-	p.line("%s", p.bold(fmt.Sprintf("  %-14s %9s %7s %-9s %s", "GITLAB-RUNNER", "MANAGERS", "ONLINE", "NOW", "THEN")))
+	p.line("%s", p.bold(strings.TrimRight(fmt.Sprintf("%-14s %-12s %8s %7s  %-9s %s", "COMPONENT", "VERSION", "MANAGERS", "ONLINE", "NOW", then), " ")))
+	p.line("%s", strings.TrimRight(fmt.Sprintf("%-14s %-12s %8s %7s  %-9s %s", fleet.ComponentServer, m.Server, "", "", "", raised(m)), " "))
 	for _, l := range m.Lines {
-		p.line("  %-14s %9d %7d %s %s", versionText(l), l.Managers, l.Online, p.fit(l.Now), p.fit(l.Then))
+		p.line("%-14s %-12s %8d %7d  %s %s", "gitlab-runner", versionText(l), l.Managers, l.Online, p.fit(l.Now), p.fit(l.Then))
 		for _, row := range l.Changes {
-			p.wrapped("      "+string(row.Level)+": ", row.Says)
+			p.wrapped(fmt.Sprintf("%-15s%s: ", "", row.Level), row.Says)
 		}
 	}
 	if len(m.Lines) == 0 {
-		p.line("  no manager in contact")
+		p.line("%-14s no manager in contact", "gitlab-runner")
 	}
 	if m.StaleManagers > 0 {
-		p.line("  %s left out", plural(m.StaleManagers, "stale manager", "stale managers"))
+		p.line("%-14s %s left out", "", plural(m.StaleManagers, "stale manager", "stale managers"))
 	}
 	for _, part := range m.Parts {
-		p.wrapped(fmt.Sprintf("  %-14s ", part.Component), orDash(part.Version)+": "+string(part.Fit)+"; "+part.Why)
-		for _, row := range part.Changes {
-			p.wrapped(fmt.Sprintf("      %s (GitLab %d.%d): ", row.Level, row.ServerFrom.Major, row.ServerFrom.Minor), row.Says)
-		}
+		p.part(part)
 	}
 	c.crossed(p, m)
+	p.line("")
 	p.wrapped("", fleet.Policy)
+}
+
+// raised tells that the server is to become another.
+func raised(m fleet.Compat) string {
+	if m.Target.IsZero() || bounded(m.Target) == bounded(m.Server) {
+		return ""
+	}
+	return "to be raised"
+}
+
+// part shows a component whose version only the operator knows.
+func (p *paper) part(part fleet.CompatPart) {
+	version := part.Version
+	if version == "" {
+		version = "not given"
+	}
+	p.line("%-14s %-12s %8s %7s  %s", part.Component, version, "", "", strings.TrimRight(p.fit(part.Fit), " "))
+	p.wrapped(fmt.Sprintf("%-15s", ""), part.Why)
+	for _, row := range part.Changes {
+		p.wrapped(fmt.Sprintf("%-15s%s (GitLab %s): ", "", row.Level, bounded(row.ServerFrom)), row.Says)
+	}
 }
 
 func (c *command) crossed(p *paper, m fleet.Compat) {
 	if len(m.Crossed) > 0 {
+		p.line("")
 		p.line("%s", p.bold("On the way"))
 	}
 	for _, row := range m.Crossed {
 		p.wrapped(fmt.Sprintf("  %d.%d %s: ", row.ServerFrom.Major, row.ServerFrom.Minor, row.Level), row.Says)
 	}
 	if len(m.Path) > 0 {
+		p.line("")
 		p.line("%s", p.bold("In this order"))
 	}
 	for i, step := range m.Path {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +35,7 @@ func TestScript(t *testing.T) {
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"lab":          cmdLab,          // lab NAME VERSION [PROFILE]: a lab; $NAME is its URL, $NAME_ADMIN its administrator's token
+		"clock":        cmdClock,        // clock LAB DURATION: the lab's clock is so far ahead from here on
 		"mkrunner":     cmdMkrunner,     // mkrunner LAB VAR SCOPE [OWNER [KEY=VALUE…]]: a record; $VAR is its token, $VAR_ID its id
 		"fresh":        cmdFresh,        // fresh VAR: $VAR becomes the token in the answer that api printed last
 		"labjson":      cmdLabjson,      // labjson FILE VAR: $VAR and $VAR_ADMIN of a lab that the script runs itself
@@ -73,6 +75,7 @@ type world struct {
 	mu      sync.Mutex
 	labs    map[string]*labtest.Lab
 	servers map[string]*recorder
+	ahead   map[string]*atomic.Int64 // how far a lab's clock is ahead, in nanoseconds
 	secrets []string
 	stop    func() // ends scribbling
 }
@@ -82,7 +85,7 @@ func setup(env *testscript.Env) error {
 	if !ok {
 		panic("testscript's T is no testing.TB any more")
 	}
-	env.Values[worldKey{}] = &world{t: t, labs: map[string]*labtest.Lab{}, servers: map[string]*recorder{}}
+	env.Values[worldKey{}] = &world{t: t, labs: map[string]*labtest.Lab{}, servers: map[string]*recorder{}, ahead: map[string]*atomic.Int64{}}
 	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("REKEY_STATE_DIR", filepath.Join(env.WorkDir, "state"))
 	env.Setenv("SYSTEM_ID", systemID)

@@ -62,7 +62,7 @@ func cmdManySections(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // cmdJSON finds a value by a path such as sections.0.verdict; text is compared
-// without its quotes.
+// without its quotes. A doctor's document must fit its schema as well.
 func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	d := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
 	d.UseNumber()
@@ -72,6 +72,9 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if _, err := d.Token(); err != io.EOF {
 		ts.Fatalf("%s holds more than one document", args[0])
+	}
+	if child(v, "schema") == "rekey.doctor/1" {
+		ts.Check(fitsSchema(ts.ReadFile(args[0])))
 	}
 	for _, key := range strings.Split(args[1], ".") {
 		v = child(v, key)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -19,15 +21,27 @@ func cmdLab(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 2 {
 		o.Profile = args[2]
 	}
-	r := newRecorder()
+	r, ahead := newRecorder(), &atomic.Int64{}
 	o.Fault = r.wrap
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	l := labtest.Start(w.t, o)
 	w.mu.Lock()
-	w.labs[name], w.servers[name] = l, r
+	w.labs[name], w.servers[name], w.ahead[name] = l, r, ahead
 	w.mu.Unlock()
 	w.secret(ts, name+"_ADMIN", l.Admin)
 	w.secret(ts, name+"_REGISTRATION", l.Info.RegistrationTokens["instance"])
 	ts.Setenv(name, l.URL)
+}
+
+// cmdClock puts a lab's clock ahead of this machine's.
+func cmdClock(ts *testscript.TestScript, _ bool, args []string) {
+	by, err := time.ParseDuration(args[1])
+	ts.Check(err)
+	ahead := worldOf(ts).ahead[args[0]]
+	if ahead == nil {
+		ts.Fatalf("there is no lab %s", args[0])
+	}
+	ahead.Store(int64(by))
 }
 
 // secret sets a variable whose value must not be printed by anything.

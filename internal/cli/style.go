@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -16,11 +18,14 @@ type paper struct {
 	width int
 }
 
+// plainWidth is the width of lines where there is no terminal to fit.
+const plainWidth = 100
+
 func (c *command) paper() *paper {
 	plain, _ := c.Getenv("NO_COLOR")
 	width := c.Width
 	if width < 40 || width > 120 {
-		width = 100
+		width = plainWidth
 	}
 	return &paper{w: c.Out, color: c.OutTTY && plain == "", width: width}
 }
@@ -75,5 +80,35 @@ func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return grouped(float64(n)) + " " + many
+}
+
+// grouped writes a number with a comma between its thousands: 10,000 and 0.5.
+func grouped(n float64) string {
+	whole, rest, fraction := strings.Cut(strconv.FormatFloat(n, 'f', -1, 64), ".")
+	for i := len(whole) - 3; i > 0 && whole[i-1] != '-'; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if fraction {
+		return whole + "." + rest
+	}
+	return whole
+}
+
+// spoken writes a duration as people say it: 8 min 20 s, 2 h 46 min.
+func spoken(d time.Duration) string {
+	d = d.Round(time.Second)
+	part := func(n time.Duration, unit string) string {
+		if n == 0 {
+			return ""
+		}
+		return fmt.Sprintf(" %d %s", n, unit)
+	}
+	switch {
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour) + part(d%time.Hour/time.Minute, "min")
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min", d/time.Minute) + part(d%time.Minute/time.Second, "s")
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
 }

@@ -35,7 +35,7 @@ func report() diagnose.Report {
 func TestSARIF(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := export.SARIF(&out, report(), "1.2.3"); err != nil {
+	if err := export.SARIF(&out, export.Document{Report: report(), Version: "1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
 	var log struct {
@@ -91,7 +91,7 @@ func TestSARIF(t *testing.T) {
 func TestJUnit(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := export.JUnit(&out, report()); err != nil {
+	if err := export.JUnit(&out, export.Document{Report: report()}); err != nil {
 		t.Fatal(err)
 	}
 	var suites struct {
@@ -127,7 +127,7 @@ func TestJUnit(t *testing.T) {
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := export.Prometheus(&out, report(), time.Unix(1700000000, 0)); err != nil {
+	if err := export.Prometheus(&out, export.Document{Report: report(), Now: time.Unix(1700000000, 0)}); err != nil {
 		t.Fatal(err)
 	}
 	line := regexp.MustCompile(`^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z_]+="([^"\\\n]|\\[\\"n])*",?)*\})? [0-9]+)$`)
@@ -149,13 +149,13 @@ func TestPrometheus(t *testing.T) {
 func TestNoTokenIsWritten(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := export.SARIF(&out, report(), ""); err != nil {
+	if err := export.SARIF(&out, export.Document{Report: report()}); err != nil {
 		t.Fatal(err)
 	}
-	if err := export.JUnit(&out, report()); err != nil {
+	if err := export.JUnit(&out, export.Document{Report: report()}); err != nil {
 		t.Fatal(err)
 	}
-	if err := export.Prometheus(&out, report(), time.Time{}); err != nil {
+	if err := export.Prometheus(&out, export.Document{Report: report(), Now: time.Time{}}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "CANARY") {

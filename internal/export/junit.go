@@ -8,6 +8,7 @@ import (
 
 	"rekey"
 	"rekey/internal/diagnose"
+	"rekey/internal/upgrade"
 )
 
 type (
@@ -44,7 +45,8 @@ type (
 // JUnit writes one suite per config and one case per section, as GitLab's test
 // report reads them: an invalid token is a failure, an unknown one and a config
 // that cannot be read are errors, lesser findings are output.
-func JUnit(w io.Writer, r diagnose.Report) error {
+func JUnit(w io.Writer, d Document) error {
+	r := d.Report
 	all := junitSuites{Name: "rekey doctor"}
 	for _, c := range r.Configs {
 		suite := junitSuite{Name: c.Path}
@@ -59,6 +61,19 @@ func JUnit(w io.Writer, r diagnose.Report) error {
 		all.Tests, all.Failures, all.Errors = all.Tests+suite.Tests, all.Failures+suite.Failures, all.Errors+suite.Errors
 		all.Suites = append(all.Suites, suite)
 	}
+	if d.Upgrade != nil {
+		suite := upgradeSuite(d)
+		all.Tests, all.Failures, all.Errors = all.Tests+suite.Tests, all.Failures+suite.Failures, all.Errors+suite.Errors
+		all.Suites = append(all.Suites, suite)
+	}
+	if len(r.Findings) > 0 {
+		suite := junitSuite{Name: "logs"}
+		for _, f := range r.Findings {
+			suite.add(caseOfLog(f))
+		}
+		all.Tests, all.Failures = all.Tests+suite.Tests, all.Failures+suite.Failures
+		all.Suites = append(all.Suites, suite)
+	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
 	}
@@ -71,6 +86,26 @@ func JUnit(w io.Writer, r diagnose.Report) error {
 	return err
 }
 
+// upgradeSuite is one case more per section: what breaks is a failure, what cannot
+// be told an error.
+func upgradeSuite(d Document) junitSuite {
+	suite := junitSuite{Name: "before an upgrade to " + d.Upgrade.Version}
+	for i, s := range d.Upgrade.Sections {
+		today, words := d.Report.Sections[i], upgradeWords(d.Upgrade.Version, s)
+		c := junitCase{Name: fmt.Sprintf("[%d] %s", s.Index, title(today)), Class: today.URL, File: s.Config}
+		switch s.Effect {
+		case upgrade.Breaks:
+			c.Failure = &junitProblem{string(s.Effect), words, words}
+		case upgrade.Unknown:
+			c.Error = &junitProblem{string(s.Effect), words, words}
+		default:
+			c.Output = words
+		}
+		suite.add(c)
+	}
+	return suite
+}
+
 func (s *junitSuite) add(c junitCase) {
 	s.Tests++
 	if c.Failure != nil {
@@ -80,6 +115,18 @@ func (s *junitSuite) add(c junitCase) {
 		s.Errors++
 	}
 	s.Cases = append(s.Cases, c)
+}
+
+// caseOfLog is a finding of no section.
+func caseOfLog(f rekey.Finding) junitCase {
+	c := junitCase{Name: string(f.Cause), Class: "logs"}
+	text := message(diagnose.SectionReport{}, f)
+	if f.Severity == rekey.Failing {
+		c.Failure = &junitProblem{string(f.Cause), text, text}
+	} else {
+		c.Output = text
+	}
+	return c
 }
 
 func caseOf(s diagnose.SectionReport) junitCase {

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"io"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"rekey"
 	"rekey/internal/diagnose"
+	"rekey/internal/upgrade"
 )
 
 // The part of SARIF 2.1.0 (OASIS) that a report fills.
@@ -74,8 +77,9 @@ var sarifLevels = map[rekey.Severity]string{rekey.Info: "note", rekey.Warning: "
 // SARIF writes the top-level findings as SARIF 2.1.0: one rule per cause, one
 // result per finding, at the token's line of its config. Configs that could not
 // be read are notifications.
-func SARIF(w io.Writer, r diagnose.Report, version string) error {
-	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "rekey", Version: version, Rules: []sarifRule{}}}, Results: []sarifResult{}}
+func SARIF(w io.Writer, d Document) error {
+	r := d.Report
+	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "rekey", Version: d.Version, Rules: []sarifRule{}}}, Results: []sarifResult{}}
 	for _, e := range diagnose.Registry() {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: string(e.Cause), Short: sarifText{e.Meaning}, Help: sarifText{e.Remedy}})
 	}
@@ -92,19 +96,67 @@ func SARIF(w io.Writer, r diagnose.Report, version string) error {
 			run.Results = append(run.Results, sarifOf(s, f))
 		}
 	}
+	run.add(d)
+	for _, f := range r.Findings {
+		run.Results = append(run.Results, sarifOfLog(f))
+	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }
 
+// upgradeRule is the rule of what a GitLab to come does.
+const upgradeRule = "before-upgrade"
+
+var upgradeLevels = map[upgrade.Effect]string{upgrade.Breaks: "error", upgrade.Unknown: "warning", upgrade.Deprecated: "warning"}
+
+// add puts what a GitLab to come does beside the findings; what is fine is no result.
+func (run *sarifRun) add(d Document) {
+	if d.Upgrade == nil {
+		return
+	}
+	run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: upgradeRule, Short: sarifText{"A GitLab to come breaks this section, or deprecates what it depends on."},
+		Help: sarifText{"Run `rekey doctor --for-gitlab VERSION` and see to what breaks before the upgrade."}})
+	for i, s := range d.Upgrade.Sections {
+		level, told := upgradeLevels[s.Effect]
+		if !told {
+			continue
+		}
+		run.Results = append(run.Results, sarifResult{RuleID: upgradeRule, Level: level, Message: sarifText{title(d.Report.Sections[i]) + " " + upgradeWords(d.Upgrade.Version, s)},
+			Locations: placeOf(d.Report.Sections[i]), Fingerprints: fingerprintOf(d.Report.Sections[i])})
+	}
+}
+
+// sarifOfLog is a finding of no section, at the log's line that tells it.
+func sarifOfLog(f rekey.Finding) sarifResult {
+	r := sarifOf(diagnose.SectionReport{}, f)
+	where := ""
+	if len(f.Evidence) > 0 {
+		where = f.Evidence[0].Where
+	}
+	place := sarifPhysical{Artifact: sarifArtifact{URI: filepath.ToSlash(where)}}
+	if i := strings.LastIndex(where, ":"); i >= 0 {
+		if line, err := strconv.Atoi(where[i+1:]); err == nil && line > 0 {
+			place.Artifact.URI, place.Region = filepath.ToSlash(where[:i]), &sarifRegion{line}
+		}
+	}
+	r.Locations = []sarifLocation{{place}}
+	r.Fingerprints = map[string]string{"rekeySection/v1": where}
+	return r
+}
+
 func sarifOf(s diagnose.SectionReport, f rekey.Finding) sarifResult {
+	return sarifResult{RuleID: string(f.Cause), Level: sarifLevels[f.Severity], Message: sarifText{message(s, f)}, Locations: placeOf(s), Fingerprints: fingerprintOf(s)}
+}
+
+func placeOf(s diagnose.SectionReport) []sarifLocation {
 	place := sarifPhysical{Artifact: sarifArtifact{URI: filepath.ToSlash(s.Config)}}
 	if s.Line > 0 {
 		place.Region = &sarifRegion{s.Line}
 	}
-	return sarifResult{
-		RuleID: string(f.Cause), Level: sarifLevels[f.Severity], Message: sarifText{message(s, f)},
-		Locations:    []sarifLocation{{place}},
-		Fingerprints: map[string]string{"rekeySection/v1": s.Config + "\x1f" + s.Name + "\x1f" + string(s.Token.Fingerprint())},
-	}
+	return []sarifLocation{{place}}
+}
+
+func fingerprintOf(s diagnose.SectionReport) map[string]string {
+	return map[string]string{"rekeySection/v1": s.Config + "\x1f" + s.Name + "\x1f" + string(s.Token.Fingerprint())}
 }

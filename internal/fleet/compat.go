@@ -187,7 +187,7 @@ var partHow = map[Component]string{
 func part(c Component, version string, server rekey.Version) CompatPart {
 	p := CompatPart{Component: c, Version: version, Fit: FitUnknown, Why: partHow[c], Changes: []Change{}}
 	if version == "" {
-		p.Why = fmt.Sprintf("GitLab does not know of a %s; %s", c, p.Why)
+		p.Why = fmt.Sprintf("GitLab knows no %ss: give its version with --%[1]s; %s", c, p.Why)
 	}
 	for _, row := range changes {
 		if row.Component == c && (row.Level == LevelPlanned || server.AtLeast(row.ServerFrom.Major, row.ServerFrom.Minor)) {

@@ -7,10 +7,11 @@ type Level string
 
 // The levels.
 const (
-	LevelBreaks  Level = "breaks"  // something stops working
-	LevelPlanned Level = "planned" // GitLab has announced that it will; it has moved such dates before
-	LevelLoses   Level = "loses"   // it works, without something or with a known defect
-	LevelNote    Level = "note"
+	LevelBreaks     Level = "breaks"     // something stops working
+	LevelPlanned    Level = "planned"    // GitLab has announced that it will; it has moved such dates before
+	LevelDeprecated Level = "deprecated" // it works, and GitLab says not to rely on it
+	LevelLoses      Level = "loses"      // it works, without something or with a known defect
+	LevelNote       Level = "note"
 )
 
 // Component is a part of a fleet that has versions of its own.
@@ -22,6 +23,8 @@ const (
 	ComponentRunner   Component = "runner"
 	ComponentChart    Component = "chart"
 	ComponentProvider Component = "provider"
+	ComponentToken    Component = "token"  // what holds for a kind of token, whoever uses it
+	ComponentConfig   Component = "config" // what holds for a value in config.toml
 )
 
 // Change is one row of the version table: what holds from a server version on,
@@ -63,6 +66,10 @@ var changes = []Change{
 	{"no-variables-in-token", ComponentRunner, v(0, 0), v(18, 10), LevelNote, "${VAR} in token and url is taken literally",
 		"gitlab-runner 18.10 common/config.go"},
 
+	{"registration-deprecated", ComponentServer, v(15, 6), v(0, 0), LevelDeprecated, "registration tokens and the arguments of register that go with them are deprecated", "doc/update/deprecations, 15.6; gitlab-runner 15.6 commands/register.go"},
+	{"registration-switch", ComponentServer, v(15, 11), v(0, 0), LevelNote, "POST /runners answers 410 while an administrator, or the owner of a top-level group, has switched registration tokens off; an upgrade leaves the switch as it is",
+		"lib/api/ci/runner.rb, POST /runners; doc/administration/settings/continuous_integration"},
+	{"user-tokens-expire", ComponentServer, v(16, 0), v(0, 0), LevelNote, "personal access tokens expire, after a year by default: automation that creates runners needs them renewed", "doc/user/profile/personal_access_tokens; relaxed in 17.3"},
 	{"created-first", ComponentServer, v(16, 0), v(0, 0), LevelNote, "runners are created first, POST /user/runners, and registered with their glrt- token", "doc/ci/runners/new_creation_workflow"},
 	{"com-registration-off", ComponentServer, v(17, 0), v(0, 0), LevelNote, "GitLab.com registers with registration tokens no more; a self-managed server that was upgraded does until somebody switches it off",
 		"doc/administration/settings/continuous_integration; lib/api/ci/runner.rb, POST /runners"},
@@ -70,9 +77,17 @@ var changes = []Change{
 	{"orphans-refused", ComponentServer, v(17, 8), v(0, 0), LevelBreaks, "runners whose project or group is gone are refused (403 or 422)", "lib/api/ci/helpers/runner.rb; the minor is not confirmed"},
 	{"typed-tokens", ComponentServer, v(17, 8), v(0, 0), LevelNote, "new tokens are longer than glrt- and 20 characters; checks of the length break", "lib/authn/token_field; the minor is not confirmed"},
 	{"stale-after-a-week", ComponentServer, v(18, 0), v(0, 0), LevelNote, "runners are stale after 7 days, before after 3 months", "doc/api/runners; the minor is not confirmed"},
+	{"verify-is-contact", ComponentServer, v(18, 1), v(0, 0), LevelNote, "POST /runners/verify with a glrt- token counts as contact of its runner, before it did not", "lib/api/ci/runner.rb and its spec; the minor is not confirmed"},
 	{"runner-api-limits", ComponentServer, v(18, 5), v(0, 0), LevelNote, "POST /jobs/request has a limit per runner token: many hosts on one token meet 429", "doc/api/settings, runner_jobs_request_api_limit"},
+	{"discovery", ComponentServer, v(18, 7), v(0, 0), LevelNote, "GET /runners/router/discovery tells whether a token is good and writes nothing; before, only verify tells, and needs the host's system id", "doc/api/runners, job router discovery"},
 	{"registration-removed", ComponentServer, v(20, 0), v(0, 0), LevelPlanned, "registration tokens, the arguments of register that go with them and legacy-compatible registration are to be removed; registered runners keep working",
 		"doc/update/deprecations; was planned for 16.0, 17.0 and 18.0 before"},
+
+	{"registered-the-old-way", ComponentToken, v(15, 6), v(0, 0), LevelDeprecated, "a runner that was registered with a registration token keeps working; a host made anew the same way does not once registration tokens are gone",
+		"doc/ci/runners/new_creation_workflow; doc/security/tokens, glrtr-"},
+	{"created-token", ComponentToken, v(15, 10), v(0, 0), LevelNote, "runners that were created first keep their glrt- tokens through every upgrade: stored tokens of any older shape stay valid", "doc/ci/runners/new_creation_workflow; app/models/ci/runner.rb"},
+	{"url-ci-suffix", ComponentConfig, v(18, 7), v(0, 0), LevelDeprecated, "gitlab-runner 18.7 and later warns of a url that ends in /ci", "gitlab-runner 18.7 network/client.go"},
+	{"variables-expanded", ComponentConfig, v(18, 10), v(0, 0), LevelNote, "gitlab-runner 18.10 and later replaces ${VAR} and $VAR in token and url by the variable of its own environment; before, the text is sent as it stands", "gitlab-runner 18.10 common/config.go"},
 
 	{"chart-registration-token", ComponentChart, v(20, 0), v(0, 0), LevelPlanned, "the value runnerRegistrationToken is deprecated: put the glrt- token into runnerToken, or into runner-token of the Secret", "docs/install/kubernetes of gitlab-runner"},
 	{"provider-gitlab-runner", ComponentProvider, v(20, 0), v(0, 0), LevelPlanned, "the resource gitlab_runner registers with a registration token: use gitlab_user_runner; replacing either makes a new token", "docs of the gitlabhq/gitlab provider"},
