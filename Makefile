@@ -65,8 +65,8 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	sh tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: soak
-soak: ## a long run under load: not there yet
-	@echo 'soak: there is no soak run yet; nothing was run' >&2; exit 1
+soak: ## 1,000 overlap rotations under a continuous stream of jobs; REKEY_SOAK_ROTATIONS=N for another number
+	REKEY_SOAK_ROTATIONS=$${REKEY_SOAK_ROTATIONS:-1000} go test -count=1 -v -timeout 60m -run '^TestOverlapUnderLoad$$' ./cmd/rekey
 
 .PHONY: clean
 clean: ## remove what was built
