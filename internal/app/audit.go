@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
+	"time"
 
 	"rekey"
 	"rekey/internal/iac"
@@ -10,47 +12,145 @@ import (
 
 // AuditInput is what an audit is asked.
 type AuditInput struct {
-	Access    Access
-	Paths     []string
-	Excludes  []string
-	NoIgnore  bool
-	ForGitLab string // a version, "" for that of the GitLab at hand
-	Baseline  string // a file of known findings, "" for none
-	Progress  func(done, total int)
+	Access        Access
+	Paths         []string
+	Excludes      []string
+	NoIgnore      bool
+	ForGitLab     string // a version, "" for that of the GitLab at hand
+	Baseline      string // a file of known findings, "" for none
+	WriteBaseline string // where to write the findings as known, "" for nowhere
+	History       bool   // read what git keeps too
+	Verify        bool   // ask the GitLab of Access about runner tokens
+	Progress      func(done, total int)
 }
 
 // AuditOutput is what it answers. Report is the promise to programs; Warnings are
 // for people.
 type AuditOutput struct {
-	Report   iac.Report
-	Warnings []string
+	Report     iac.Report
+	Warnings   []string
+	Begin, End time.Time
 }
 
-// Audit reads infrastructure code and judges it. It changes nothing.
+// Audit reads infrastructure code and judges it. It changes no code, and sends
+// nothing anywhere without Verify.
 func (a *App) Audit(ctx context.Context, in AuditInput) (AuditOutput, error) {
-	target, err := a.auditTarget(in)
+	out := AuditOutput{Begin: a.Now()}
+	target, err := a.auditTarget(ctx, in)
 	if err != nil {
-		return AuditOutput{}, err
+		return out, err
+	}
+	known, err := readBaseline(in)
+	if err != nil {
+		return out, err
 	}
 	scan := iac.Scan{Paths: distinct(in.Paths), Excludes: in.Excludes, NoIgnore: in.NoIgnore, Target: target, Progress: in.Progress}
 	findings, summary, err := scan.Run(ctx)
+	if err == nil && in.History {
+		findings, err = a.auditHistory(ctx, in, findings, &summary)
+	}
 	if err != nil {
 		if ctx.Err() != nil {
-			err = rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
+			err = rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", ctx.Err())
 		}
-		return AuditOutput{}, err
+		return out, err
 	}
-	out := AuditOutput{Report: iac.NewReport(findings, summary, target)}
-	if n := summary.Skipped["unreadable"]; n > 0 {
+	for _, f := range findings {
+		if !f.Secret().IsZero() {
+			a.scrub.Add(f.Secret())
+		}
+	}
+	if in.Verify {
+		note, err := a.verifyTokens(ctx, in.Access, findings, in.Progress)
+		if err != nil {
+			return out, err
+		}
+		out.Warnings = append(out.Warnings, note)
+	}
+	out.Report = iac.NewReport(findings, summary, target)
+	out.Report.Known(known)
+	if n := summary.Skipped["unreadable"]; n > 0 && len(summary.Unreadable) > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d files or folders could not be read, %s first", n, summary.Unreadable[0]))
 	}
-	return out, nil
+	out.End = a.Now()
+	return out, writeBaseline(in.WriteBaseline, out.Report)
 }
 
-func (a *App) auditTarget(in AuditInput) (iac.Target, error) {
-	if in.ForGitLab == "" {
+// auditTarget is the version that was named, else that of the GitLab at hand where
+// it may be asked, else an unknown one, for which both flows are taken to work.
+func (a *App) auditTarget(ctx context.Context, in AuditInput) (iac.Target, error) {
+	if in.ForGitLab != "" {
+		v, err := rekey.ParseVersion(in.ForGitLab)
+		return iac.Target{GitLab: v}, err
+	}
+	if !in.Verify {
 		return iac.Target{}, nil
 	}
-	v, err := rekey.ParseVersion(in.ForGitLab)
-	return iac.Target{GitLab: v}, err
+	n, err := a.network(in.Access)
+	if err != nil || n.client == nil {
+		return iac.Target{}, err
+	}
+	var target iac.Target
+	if _, v, err := n.client.Version(ctx); err == nil {
+		target.GitLab = v
+	}
+	if s, err := n.client.Settings(ctx); err == nil && s.RegistrationAllowed != nil {
+		target.RegistrationRefused = !*s.RegistrationAllowed
+	}
+	return target, nil
+}
+
+func readBaseline(in AuditInput) (map[string]bool, error) {
+	if in.Baseline == "" {
+		return nil, nil
+	}
+	file, err := os.Open(in.Baseline)
+	if err != nil {
+		return nil, rekey.Errorf(rekey.KindInvalid, "the baseline cannot be read: %w", err).WithHint("write one with `rekey audit --write-baseline FILE`")
+	}
+	defer file.Close()
+	return iac.ReadBaseline(file)
+}
+
+// writeBaseline writes what was found as known.
+func writeBaseline(path string, r iac.Report) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return rekey.Errorf(rekey.KindInvalid, "the baseline cannot be written: %w", err)
+	}
+	err = iac.WriteBaseline(file, r)
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// auditHistory adds what git keeps of the repositories that were named.
+func (a *App) auditHistory(ctx context.Context, in AuditInput, findings []iac.Finding, summary *iac.Summary) ([]iac.Finding, error) {
+	here := map[rekey.Token]bool{}
+	for _, f := range findings {
+		here[f.Secret()] = true
+	}
+	seen := map[string]bool{}
+	for _, path := range in.Paths {
+		info, err := os.Stat(path)
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		past, commits, err := gitHistory(ctx, path, here, in.Progress)
+		if err != nil {
+			return findings, err
+		}
+		summary.Commits += commits
+		for _, f := range past {
+			if !seen[f.Fingerprint] {
+				seen[f.Fingerprint] = true
+				findings = append(findings, f)
+			}
+		}
+	}
+	return findings, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"rekey"
 	"rekey/internal/app"
+	"rekey/internal/iac"
 )
 
 func (c *command) audit() *cobra.Command {
@@ -23,11 +24,14 @@ own, and says where runners are still registered with registration tokens, where
 tokens are hard-coded or printed, and what that means on your GitLab.
 
 It reads the current folder when no PATH is given, leaves out what .gitignore
-leaves out, and sends nothing anywhere.`,
+leaves out, and sends nothing anywhere unless --verify is given. A comment
+"rekey:ignore SLUG reason" on a line, or alone on the line above, accepts a finding.`,
 		Example: `  rekey audit                                # this folder
   rekey audit --for-gitlab 18.0 infra/       # what breaks with that version
   rekey audit -o sarif . > audit.sarif       # for code scanning
-  rekey audit --exclude 'vendor/' --fail-on warning .`,
+  rekey audit --exclude 'vendor/' --fail-on warning .
+  rekey audit --history                      # tokens ever committed, and how to rotate each
+  rekey audit --verify --url https://gitlab.example.com   # which of them are alive`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			threshold, err := rekey.ParseSeverity(failOn)
@@ -48,11 +52,16 @@ leaves out, and sends nothing anywhere.`,
 	f.StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
 	f.StringVar(&in.ForGitLab, "for-gitlab", "", "the GitLab version to judge for (default: both flows are taken to be allowed)")
 	f.StringArrayVar(&in.Excludes, "exclude", nil, "leave out paths that match, written as in .gitignore; repeatable")
+	f.StringVar(&in.Baseline, "baseline", "", "leave out the findings that this file holds as known")
+	f.StringVar(&in.WriteBaseline, "write-baseline", "", "write the findings to this file as known, and exit 0")
+	f.BoolVar(&in.History, "history", false, "look for tokens in everything that git keeps, with commit and author")
+	f.BoolVar(&in.Verify, "verify", false, "ask your GitLab (--url, GITLAB_HOST), and no other, whether each runner token is alive; may leave a <legacy> manager there")
+	accessFlags(cmd, &in.Access)
 	f.BoolVar(&in.NoIgnore, "no-ignore", false, "read what .gitignore leaves out too")
 	return cmd
 }
 
-var auditFormats = []string{"table", "json"}
+var auditFormats = []string{"table", "json", "sarif", "codequality", "secret-detection", "junit"}
 
 func (c *command) auditOnce(ctx context.Context, in app.AuditInput, output string, threshold rekey.Severity) error {
 	progress := c.progress("read")
@@ -68,15 +77,24 @@ func (c *command) auditOnce(ctx context.Context, in app.AuditInput, output strin
 	if err := c.writeAudit(out, output); err != nil {
 		return err
 	}
-	if out.Report.Worst(threshold) {
+	if in.WriteBaseline == "" && out.Report.Worst(threshold) {
 		return exitError(exitFindings)
 	}
 	return nil
 }
 
 func (c *command) writeAudit(out app.AuditOutput, output string) error {
-	if output == "json" {
+	switch output {
+	case "json":
 		return c.json(out.Report)
+	case "sarif":
+		return iac.SARIF(c.Out, out.Report, Version())
+	case "codequality":
+		return iac.CodeQuality(c.Out, out.Report)
+	case "secret-detection":
+		return iac.SecretDetection(c.Out, out.Report, Version(), out.Begin, out.End)
+	case "junit":
+		return iac.JUnit(c.Out, out.Report)
 	}
 	c.auditTable(out.Report)
 	return nil

@@ -89,11 +89,12 @@ func message(e Entry, r raised, target Target) string {
 func (f *file) unparsed() []Finding {
 	var found []Finding
 	e := entryOf(NotParsed)
-	for i, text := range f.unread {
+	for i, u := range f.unread {
 		if i == 3 {
 			break
 		}
-		found = append(found, Finding{Slug: NotParsed, Code: e.Code(), Severity: rekey.Info, Path: f.path, Line: 1, Column: 1, EndLine: 1,
+		text := fmt.Sprintf("the text at line %d does not parse as %s and was read by patterns", u.line, u.language)
+		found = append(found, Finding{Slug: NotParsed, Code: e.Code(), Severity: rekey.Info, Path: f.path, Line: u.line, Column: 1, EndLine: u.line,
 			Message: e.Meaning, Evidence: text, Remedy: e.Remedy, Docs: e.Docs(), Format: f.format,
 			Fingerprint: fingerprint(f.path, NotParsed, []byte(text), rekey.Token{}, map[string]int{})})
 	}

@@ -2,9 +2,7 @@ package iac
 
 import (
 	"bytes"
-	"fmt"
 	"sort"
-	"strings"
 )
 
 // deepest is how many texts within texts are read: a heredoc in a block scalar in
@@ -17,7 +15,7 @@ type file struct {
 	raw     []byte
 	format  Format
 	sites   []site
-	unread  []string // formats that did not parse, as sentences
+	unread  []unread // texts that did not parse
 	comment []Span   // where comments stand
 	quiet   []Span   // texts for people: usage, messages
 	lines   []int
@@ -35,15 +33,17 @@ func (f *file) field(name, value view, path []string, set bool) {
 	f.see(site{kind: siteField, name: name, value: value, path: path, set: set})
 }
 
+// unread is where a text begins that did not parse, and in which language. The
+// parser's own words are not kept: they quote what may be a token.
+type unread struct {
+	line     int
+	language string
+}
+
 // failed notes that a text did not parse in its own language and was read by
 // patterns.
-func (f *file) failed(v view, language string, err error) {
-	reason := err.Error()
-	if i := strings.IndexByte(reason, '\n'); i > 0 {
-		reason = reason[:i]
-	}
-	f.unread = append(f.unread, fmt.Sprintf("the text at line %d does not parse as %s and was read by patterns", f.line(v.span().Start), language))
-	_ = reason // a parser quotes what it could not read, which may be a token
+func (f *file) failed(v view, language string) {
+	f.unread = append(f.unread, unread{f.line(v.span().Start), language})
 }
 
 // line returns the number of the line, from 1, that a byte stands in.
@@ -94,7 +94,7 @@ func (f *file) read(v view, format Format, depth int) {
 	defer func() {
 		if r := recover(); r != nil {
 			f.sites, f.unread = f.sites[:sites], f.unread[:unread]
-			f.failed(v, string(format), fmt.Errorf("the parser gave up"))
+			f.failed(v, string(format))
 			f.patterns(v, format, depth)
 		}
 	}()
@@ -122,5 +122,9 @@ func (f *file) nested(v view, hint string, depth int) {
 	if v.len() < 12 || !interesting(v.orig) {
 		return
 	}
+	comments := len(f.comment)
 	f.read(v, guess(v, hint), depth+1)
+	if bytes.IndexByte(v.text, '\n') < 0 {
+		f.comment = f.comment[:comments] // what a # begins in one line may be no comment outside it
+	}
 }

@@ -40,7 +40,7 @@ var extensions = map[string]Format{
 	".ps1": FormatPowerShell, ".psm1": FormatPowerShell, ".psd1": FormatPowerShell,
 	".toml": FormatTOML, ".env": FormatDotenv, ".conf": FormatUnknown, ".ini": FormatDotenv, ".properties": FormatDotenv, ".envrc": FormatShell,
 	".nix": FormatNix, ".pp": FormatPuppet, ".epp": FormatUnknown, ".py": FormatPython, ".rb": FormatRuby, ".mk": FormatMakefile,
-	".bat": FormatBatch, ".cmd": FormatBatch,
+	".sls": FormatYAML, ".ipynb": FormatText, ".bat": FormatBatch, ".cmd": FormatBatch,
 	".ts": FormatScript, ".js": FormatScript, ".mjs": FormatScript, ".tsx": FormatScript,
 	".md": FormatText, ".rst": FormatText, ".txt": FormatText, ".adoc": FormatText, ".html": FormatText, ".log": FormatText, ".csv": FormatText, ".svg": FormatText,
 	".go": FormatText, ".java": FormatText, ".c": FormatText, ".h": FormatText, ".cc": FormatText, ".rs": FormatText, ".kt": FormatText, ".cs": FormatText,
@@ -84,6 +84,8 @@ func byName(base string) Format {
 		return FormatMakefile
 	case base == "vagrantfile" || base == "gemfile" || base == "berksfile" || base == "gitlab.rb" || base == "rakefile":
 		return FormatRuby
+	case strings.HasPrefix(base, "readme") || strings.HasPrefix(base, "changelog") || strings.HasPrefix(base, "license"):
+		return FormatText
 	case base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasPrefix(base, "env.") || strings.HasSuffix(base, ".env") || base == "env":
 		return FormatDotenv
 	case base == "user-data" || base == "userdata" || base == "user_data" || base == "cloud-config" || base == "justfile":

@@ -2,13 +2,10 @@ package iac
 
 import (
 	"bytes"
-	"errors"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
-
-var errSyntax = errors.New("syntax error")
 
 // hcl reads Terraform, OpenTofu and Packer.
 func (f *file) hcl(v view, depth int) {
@@ -20,7 +17,7 @@ func (f *file) hcl(v view, depth int) {
 	}
 	body, ok := bodyOf(parsed)
 	if diags.HasErrors() || !ok {
-		f.failed(v, "HCL", errSyntax)
+		f.failed(v, "HCL")
 		f.patterns(v, FormatHCL, depth)
 		return
 	}
@@ -89,6 +86,10 @@ func (r *hclReader) named(b *hclsyntax.Body, path []string) {
 
 func (r *hclReader) attribute(name view, expr hclsyntax.Expression, path []string) {
 	r.f.field(name, r.value(expr), path, true)
+	if n := name.String(); n == "description" || n == "error_message" {
+		r.f.quiet = append(r.f.quiet, r.at(expr.Range()).span())
+		return
+	}
 	r.expression(expr, name.String(), append(path[:len(path):len(path)], name.String()))
 }
 

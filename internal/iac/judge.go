@@ -30,6 +30,7 @@ type judge struct {
 	gated   bool            // a branch looks at the token's prefix
 	flagged bool            // a token is given by flag
 	silent  bool            // a register without any token flag is there
+	trial   bool            // the file is a test
 }
 
 // raised is a finding under way.
@@ -54,6 +55,7 @@ var (
 func (j *judge) prepare() {
 	j.passed, j.seeded = map[string]bool{}, map[string]bool{}
 	j.gitlab = aboutGitLab.MatchString(j.f.path) || aboutGitLab.Match(j.f.raw)
+	j.trial = testFile.MatchString(j.f.path)
 	j.gated = gate.Match(j.f.raw) && bytes.Contains(j.f.raw, []byte("--token"))
 	for _, s := range j.f.sites {
 		switch s.kind {
@@ -65,6 +67,14 @@ func (j *judge) prepare() {
 			}
 		}
 	}
+}
+
+// testFile is a test of a program: what it registers is a mock.
+var testFile = regexp.MustCompile(`(?:^|/)(?:spec|tests?|__tests__|testdata)/|_spec\.rb$|(?:^|/)test_[^/]*\.py$|_test\.(?:py|ts|js)$|\.(?:test|spec)\.[jt]s$`)
+
+// inCode reports a programming language, whose tests speak of tokens as examples.
+func (f *file) inCode() bool {
+	return f.format == FormatPython || f.format == FormatRuby || f.format == FormatScript
 }
 
 // changeMe is a seed that nobody would leave as it is.
@@ -117,6 +127,7 @@ func (j *judge) all() []raised {
 func (j *judge) raise(r raised) { j.found = append(j.found, r) }
 
 func (j *judge) legacy(where, value view, evidence string, weak bool) {
+	weak = weak || j.trial && j.f.inCode()
 	j.raise(raised{slug: Legacy, where: where.span(), value: value.span(), evidence: evidence, weak: weak, info: j.gated})
 }
 
@@ -347,7 +358,7 @@ func (j *judge) echo(s site) {
 	}
 }
 
-var environmentUse = regexp.MustCompile(`\$\{?(REGISTRATION_TOKEN)\b`)
+var environmentUse = regexp.MustCompile(`(?:\$\{?|\bexport\s+(?:\w+\s+)*|-e\s+|(?m:^\s*))(REGISTRATION_TOKEN)\b`)
 
 // environment finds the variable that `register` reads by itself, where a script
 // calls it without any token.

@@ -19,7 +19,7 @@ func (j *judge) field(name, value view, path []string, set, argument bool) {
 		j.legacy(name, value, "`registrationConfigFile`, the file that NixOS takes a registration token from", false)
 	case isRegistration(n) && (j.gitlab || strings.Contains(n, "runner_registration_token")):
 		j.registration(name, value, n, path, set, argument)
-	case isRunnerToken(n) && set:
+	case isRunnerToken(n) && set && j.gitlab:
 		j.runnerField(name, value)
 	case n == "token" && slices.Contains(path, "runners") && set && (j.f.format == FormatTOML || j.gitlab):
 		j.runnerField(name, value)
@@ -55,8 +55,8 @@ func (j *judge) registration(name, value view, n string, path []string, set, arg
 	class := classOf(text)
 	switch {
 	case !set:
-		code := j.f.format == FormatPython || j.f.format == FormatRuby || j.f.format == FormatScript
-		j.legacy(name, value, shown+", a name of the registration-token flow", !code)
+		code := j.f.format == FormatPython || j.f.format == FormatScript
+		j.legacy(name, value, shown+", a name of the registration-token flow", !code || j.trial)
 		return
 	case class == valueEmpty:
 		if name.String() == "runnerRegistrationToken" {
@@ -70,7 +70,7 @@ func (j *judge) registration(name, value view, n string, path []string, set, arg
 	case name.String() == "runner-registration-token" && class == valuePlaceholder:
 		j.raise(raised{slug: Legacy, where: name.span(), value: value.span(), info: true, evidence: shown + ", which the chart wants, with a placeholder"})
 	default:
-		j.legacy(name, value, shown+", which holds a registration token", !argument && j.leadsUp(path))
+		j.legacy(name, value, shown+", which holds a registration token", !argument && (j.leadsUp(name.String(), path) || j.trial && j.f.inCode()))
 	}
 	if !locates(n) {
 		j.literal(value, true)
@@ -83,7 +83,10 @@ func locates(n string) bool {
 }
 
 // leadsUp reports an assignment that only carries the token to where it is used.
-func (j *judge) leadsUp(path []string) bool {
+func (j *judge) leadsUp(name string, path []string) bool {
+	if name == "REGISTRATION_TOKEN" && j.silent && !j.flagged {
+		return false // register reads it by itself
+	}
 	switch j.f.format {
 	case FormatShell, FormatPowerShell, FormatBatch, FormatMakefile:
 		return true
@@ -111,6 +114,10 @@ func (j *judge) block(s site) {
 	case "resource":
 		if len(s.words) > 0 && s.words[0].val.String() == "gitlab_runner" {
 			j.legacy(s.name, s.words[0].val, "the provider resource gitlab_runner, which registers with a registration token", false)
+		}
+	case "variable":
+		if len(s.words) > 0 && j.gitlab && isRegistration(normal(s.words[0].val.String())) {
+			j.legacy(s.words[0].val, s.words[0].val, "a variable for a registration token", true)
 		}
 	case "output":
 		j.output(s)

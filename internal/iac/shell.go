@@ -14,7 +14,7 @@ func (f *file) shell(v view, depth int) {
 	parser := syntax.NewParser(syntax.KeepComments(true), syntax.Variant(syntax.LangBash))
 	tree, err := parser.Parse(bytes.NewReader(v.text), "")
 	if err != nil {
-		f.failed(v, "shell", err)
+		f.failed(v, "shell")
 		f.shellLines(v, depth)
 		return
 	}
@@ -53,6 +53,8 @@ func (r *shellReader) visit(n syntax.Node) bool {
 	switch n := n.(type) {
 	case *syntax.Stmt:
 		r.statement(n)
+	case *syntax.BinaryCmd:
+		r.pipe(n)
 	case *syntax.Assign:
 		if n.Name != nil && n.Value != nil {
 			r.f.field(r.node(n.Name), r.node(n.Value).unquote(), nil, true)
@@ -63,6 +65,24 @@ func (r *shellReader) visit(n syntax.Node) bool {
 	}
 	r.stack = append(r.stack, n)
 	return true
+}
+
+// pipe finds answers that are printed into register, a token among them.
+func (r *shellReader) pipe(n *syntax.BinaryCmd) {
+	if n.Op != syntax.Pipe && n.Op != syntax.PipeAll {
+		return
+	}
+	to, ok := n.Y.Cmd.(*syntax.CallExpr)
+	if !ok {
+		return
+	}
+	words := make([]word, 0, len(to.Args))
+	for _, a := range to.Args {
+		words = append(words, wordOf(r.node(a)))
+	}
+	if from, ok := n.X.Cmd.(*syntax.CallExpr); ok && registers(words) && len(from.Args) > 1 && speaks(wordOf(r.node(from.Args[0]))) {
+		r.f.see(site{kind: siteCommand, words: words, text: "shell", stdin: r.node(from), hasIn: true})
+	}
 }
 
 // array takes the elements of a bash array for the words of a command: so they
@@ -217,6 +237,9 @@ func redirected(st *syntax.Stmt) bool {
 func (r *shellReader) heredocs(st *syntax.Stmt, words []word) {
 	command := site{kind: siteCommand, words: words, text: "shell"}
 	for _, d := range st.Redirs {
+		if d.Op == syntax.WordHdoc && d.Word != nil && registers(words) {
+			command.stdin, command.hasIn = r.node(d.Word), true
+		}
 		if d.Hdoc == nil {
 			continue
 		}

@@ -37,7 +37,7 @@ func (f *file) document(v view, format Format, depth int) {
 		return
 	}
 	if err != nil {
-		f.failed(v, strings.ToUpper(string(format)), err)
+		f.failed(v, strings.ToUpper(string(format)))
 		f.patterns(v, FormatUnknown, depth)
 		return
 	}
