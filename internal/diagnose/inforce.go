@@ -3,6 +3,7 @@ package diagnose
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"rekey"
@@ -22,12 +23,15 @@ func (c *court) judgeInForce(s *section) {
 		}
 		if slices.Contains(p.Uses, s.Config) {
 			used = true
-			s.judgeReload(p)
+			c.judgeReload(s, p)
 		}
 		unknown = unknown || p.Config == "" && !p.Simulated
 	}
 	if !used && !unknown {
 		c.judgeRivals(s)
+	}
+	if !used && !hasCause(s.findings, rekey.OtherConfigInForce) {
+		c.judgeStarted(s)
 	}
 }
 
@@ -68,6 +72,7 @@ func (c *court) judgeRivals(s *section) {
 		}
 	}
 	if len(seen) > 0 {
+		seen = append(seen, missing("`Starting multi-runner from …` at the head of its log names the file that it has loaded, and would make it certain"))
 		s.found(rekey.OtherConfigInForce, severity, confidence, seen...)
 	}
 }
@@ -109,8 +114,9 @@ const reloadSlack = 10 * time.Second
 // gitlab-runner loads it again only when its mtime is newer than that of the one
 // it has loaded; a file that was put in place with an older mtime (cp -p, rsync -a,
 // a restore) goes unnoticed. The change of the inode may also have been one of
-// owner or mode, so it is never more than possible.
-func (s *section) judgeReload(p Process) {
+// owner or mode, so it is possible only, unless the token is newer than the process
+// and a log goes on without a load.
+func (c *court) judgeReload(s *section, p Process) {
 	f := s.config.File
 	if f.AtStart {
 		s.judgeRestart(p)
@@ -120,14 +126,40 @@ func (s *section) judgeReload(p Process) {
 		!f.ModTime.Before(p.Started.Add(-reloadSlack)) || !f.ChangedAt.After(p.Started.Add(reloadSlack)) {
 		return
 	}
-	severity := rekey.Info
+	loaded, after := c.loadedSince(s, f.ChangedAt)
+	if loaded {
+		return
+	}
+	severity, confidence := rekey.Info, rekey.Possible
 	seen := []rekey.Evidence{
 		s.evidence(s.Config, s.now, "the file was put in place %s, after %s had started (%s), yet with an mtime of %s, before that", day(f.ChangedAt), p.Name, day(p.Started), day(f.ModTime)),
 	}
 	if s.ObtainedAt.After(p.Started.Add(reloadSlack)) {
 		severity = rekey.Warning
 		seen = append(seen, s.inFile("this token was obtained %s, so the process did not find it at its start", day(s.ObtainedAt)))
+		if after != nil {
+			confidence = rekey.Likely
+			seen = append(seen, s.evidence(after.Log, after.At, "the log goes on to %s and has no `Configuration loaded` since the file was put in place", day(after.At)))
+		}
 	}
-	seen = append(seen, missing("`Configuration loaded` in the log of %s after that time would decide", p.Name))
-	s.found(rekey.ReloadMissed, severity, rekey.Possible, seen...)
+	seen = append(seen, missing("the log of %s since then would decide (`--log FILE`, with times): `Configuration loaded` ends it, and `runner=` of `Checking for jobs...` is the beginning of the token that the process has", p.Name))
+	s.found(rekey.ReloadMissed, severity, confidence, seen...)
+}
+
+// loadedSince reports whether a log says that since the time given a config was
+// loaded, or this very token is in use, and else the last line since then, nil for
+// none. A log that was given as a file may be of any config, so it counts for one
+// only.
+func (c *court) loadedSince(s *section, when time.Time) (loaded bool, after *LogLine) {
+	forms := shortForms(s.token)
+	for i, l := range c.Logs {
+		switch {
+		case !l.Anywhere && l.Host != s.config.Host, l.Anywhere && len(c.Configs) > 1, !l.At.After(when):
+		case l.ID == "config-loaded", l.ID == "config-in-force", strings.HasPrefix(l.ID, "poll-") && slices.Contains(forms, l.Runner):
+			return true, nil
+		case after == nil || l.At.After(after.At):
+			after = &c.Logs[i]
+		}
+	}
+	return false, after
 }
