@@ -94,6 +94,7 @@ func newLoad(t *testing.T, n, hosts int) *underLoad {
 	w := &underLoad{t: t, dir: t.TempDir()}
 	w.lab = labtest.Start(t, labtest.Options{Version: "18.8", Fault: w.watch})
 	w.project, _ = w.lab.Project("load", 0)
+	w.lab.Must(http.StatusOK, "PUT", "application/plan_limits", labtest.M{"plan_name": "default", "ci_registered_project_runners": 0}, nil)
 	w.lab.CIConfig(w.project, strings.ReplaceAll(loadedJobs, "LOG", w.log()))
 	sections := make([]string, hosts)
 	add := func(host int, name string, r labtest.Issued) {
