@@ -18,22 +18,37 @@ const lanes, lanesOfCanaries = 2, 4
 // promises of inspect. Every third resumption is killed too.
 func TestCrashAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	var total atomic.Int64
+	all := scenarios()
+	scores := make([]score, len(all))
 	t.Run("scenarios", func(t *testing.T) {
-		for _, s := range scenarios() {
+		for i, s := range all {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				n := killEverywhere(t, s)
-				total.Add(int64(n))
+				killEverywhere(t, s, &scores[i])
 			})
 		}
 	})
-	fmt.Printf("crash points: %d, in %d scenarios\n", total.Load(), len(scenarios()))
+	var total, converged int64
+	fmt.Printf("%-34s %8s %8s %10s\n", "strategy", "points", "killed", "converged")
+	for i, s := range all {
+		n := &scores[i]
+		fmt.Printf("%-34s %8d %8d %10d\n", s.name, n.points, n.killed.Load(), n.converged.Load())
+		total, converged = total+n.killed.Load(), converged+n.converged.Load()
+	}
+	fmt.Printf("crash points: %d killed, %d converged, in %d scenarios\n", total, converged, len(all))
 }
 
-// killEverywhere returns how many points the scenario is killed at.
-func killEverywhere(t *testing.T, s scenario) int {
+// score is what came of one scenario's kills.
+type score struct {
+	points            int
+	killed, converged atomic.Int64
+}
+
+// killEverywhere kills the scenario at each of its points, in lanes that end after
+// it returns.
+func killEverywhere(t *testing.T, s scenario, n *score) {
 	passed := undisturbed(t, s, newWorld(t, s.version))
+	n.points = len(passed)
 	first, lanes := 1, lanes
 	if s.late {
 		first = 1 + lastIndex(passed, "replace.forget.dir.sync:after")
@@ -51,11 +66,13 @@ func killEverywhere(t *testing.T, s scenario) int {
 			t.Parallel()
 			w := newWorld(t, s.version)
 			for i := lane; i < len(numbers); i += lanes {
-				killAt(s, w, numbers[i], passed[numbers[i]-1])
+				n.killed.Add(1)
+				if killAt(s, w, numbers[i], passed[numbers[i]-1]) {
+					n.converged.Add(1)
+				}
 			}
 		})
 	}
-	return len(numbers)
 }
 
 // chosen returns the numbers of the points to kill at, from first on: each name
@@ -120,15 +137,16 @@ func undisturbed(t *testing.T, s scenario, w *world) []string {
 	return points(t, log)
 }
 
-// killAt kills the command at point n, resumes it, and inspects.
-func killAt(s scenario, w *world, n int, name string) {
+// killAt kills the command at point n, resumes it, and reports whether it came to
+// the end that inspect wants.
+func killAt(s scenario, w *world, n int, name string) bool {
 	a := &attempt{scenario: s, world: w, what: fmt.Sprintf("killed at %d %s", n, name)}
 	a.begin()
 	defer a.poll()()
 	first := a.run(s.bare, n, "", a.args()...)
 	if !first.killed() {
 		a.errorf("it was not killed: %v", first)
-		return
+		return false
 	}
 	if n%3 == 0 && !a.complete() {
 		a.what += fmt.Sprintf(", resumed and killed at %d", 1+n/3)
@@ -137,6 +155,7 @@ func killAt(s scenario, w *world, n int, name string) {
 		}
 	}
 	a.settle(first)
+	return !a.failed
 }
 
 // table counts the points by name, in the order in which they first come.

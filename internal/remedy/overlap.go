@@ -40,6 +40,9 @@ func (e *Engine) handover(ctx context.Context, op *operation) (any, string, erro
 	if err != nil {
 		return nil, "", err
 	}
+	if err := e.equal(ctx, op, gl); err != nil {
+		return nil, "", err
+	}
 	for p := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
 		behind, err := e.behind(ctx, gl, op)
 		if err != nil {
@@ -54,6 +57,20 @@ func (e *Engine) handover(ctx context.Context, op *operation) (any, string, erro
 				WithHint("a manager that is gone counts as online for two hours after its last contact; then run `rekey rotate` again: it goes on from here. `rekey fix --undo --run %s` takes the new record back", runOf(op.id))
 		}
 	}
+}
+
+// equal fails while the new record is not what the old one is: the old one serves
+// on until then.
+func (e *Engine) equal(ctx context.Context, op *operation, gl GitLab) error {
+	if len(op.settled.Missed) > 0 {
+		err := rekey.Errorf(rekey.KindConflict, "runner %d is not as runner %d is, which serves on: %s", op.issued.ID, op.target.RunnerID, strings.Join(op.settled.Missed, "; ")).
+			WithHint("find out who changes it or may not, then run `rekey rotate` again; `rekey fix --undo --run %s` takes the new record back", runOf(op.id))
+		return joined(err, op.journal.Fail(rekey.StepSettle, err))
+	}
+	if len(op.settled.Unassigned) > 0 {
+		return e.servesAll(ctx, op, gl)
+	}
+	return nil
 }
 
 // behind names the online managers of the old record that were not seen on the

@@ -22,10 +22,8 @@ type found struct {
 func (p *RotationPlanner) look(ctx context.Context, gl GitLab, h held, t *rekey.Target) (found, choice) {
 	expires := h.first().ExpiresAt
 	f := found{expired: !expires.IsZero() && expires.Before(p.Now())}
-	if t.RunnerID == 0 {
-		if c := p.verified(ctx, h, t, f.expired); c.why != "" {
-			return f, c
-		}
+	if c := p.verified(ctx, h, t, f.expired); c.why != "" {
+		return f, c
 	}
 	var err error
 	f.record, err = gl.Runner(ctx, t.RunnerID)
@@ -41,14 +39,7 @@ func (p *RotationPlanner) look(ctx context.Context, gl GitLab, h held, t *rekey.
 		return f, leave("run `rekey rotate` again when GitLab answers", "who uses runner %d cannot be told: %v", t.RunnerID, err)
 	}
 	own := p.own(h)
-	if c := p.alone(t.RunnerID, f.record, managers, known, own, h); c.why != "" {
-		return f, c
-	}
-	seen := known && len(own) == len(h.sections) && p.ids[t.RunnerID] == 1 && online(managers, own)
-	if !seen && !f.expired {
-		return f, p.verified(ctx, h, t, f.expired)
-	}
-	return f, choice{}
+	return f, p.alone(t.RunnerID, f.record, managers, known, own, h)
 }
 
 func unreadable(id rekey.RunnerID, err error) choice {
@@ -69,15 +60,6 @@ func (p *RotationPlanner) own(h held) []rekey.SystemID {
 		}
 	}
 	return own
-}
-
-func online(managers []rekey.Manager, all []rekey.SystemID) bool {
-	for _, id := range all {
-		if !slices.ContainsFunc(managers, func(m rekey.Manager) bool { return m.SystemID == id && m.Status == "online" }) {
-			return false
-		}
-	}
-	return len(all) > 0
 }
 
 // alone refuses while a manager uses the record whose config was not given.

@@ -53,7 +53,6 @@ type RotationPlanner struct {
 
 	mu    sync.Mutex
 	taken map[rekey.Ref]int // room that targets of this plan take
-	ids   map[rekey.RunnerID]int
 }
 
 // held is one token and the sections that hold it.
@@ -93,10 +92,7 @@ func (p *RotationPlanner) Plan(ctx context.Context, paths []string) (rekey.Plan,
 	if err != nil {
 		return plan, err
 	}
-	p.taken, p.ids = map[rekey.Ref]int{}, map[rekey.RunnerID]int{}
-	for _, h := range all {
-		p.ids[h.first().ID]++
-	}
+	p.taken = map[rekey.Ref]int{}
 	var wanted []held
 	for _, h := range chosen {
 		if slices.Contains(p.Flags.Skip, h.first().ID) {

@@ -76,9 +76,11 @@ func (w *world) write(sections ...section) {
 	}
 }
 
-func (w *world) sections() []configtoml.Section {
+func (w *world) sections() []configtoml.Section { return w.sectionsOf(w.config) }
+
+func (w *world) sectionsOf(path string) []configtoml.Section {
 	w.t.Helper()
-	data, err := os.ReadFile(w.config)
+	data, err := os.ReadFile(path)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -232,9 +234,17 @@ func (h host) Read(path string) ([]byte, error) {
 	return data, nil
 }
 
-func (h host) SystemID(string) rekey.SystemID {
+func (h host) SystemID(path string) rekey.SystemID {
 	if h.w.nameless {
 		return ""
+	}
+	return systemOf(path)
+}
+
+// systemOf gives the configs named host0.toml and so on a host of their own.
+func systemOf(path string) rekey.SystemID {
+	if n, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(path), ".toml"), "host"); ok {
+		return rekey.SystemID("s_0000000000a" + n)
 	}
 	return ownSystem
 }
