@@ -23,9 +23,16 @@ func doctorTable(to *paper, out app.DoctorOutput) {
 		if config.Error == "" && len(sections) == 0 {
 			p.line("  no [[runners]] section")
 		}
-		width := nameWidth(sections)
+		width, left := nameWidth(sections), 0
 		for _, s := range sections {
+			if r.Interrupted && notReached(s) {
+				left++
+				continue
+			}
 			p.section(s, width)
+		}
+		if left > 0 {
+			p.line("  %s %s not asked: interrupted", p.yellow("?"), plural(left, "section", "sections"))
 		}
 		p.line("")
 	}
@@ -71,6 +78,15 @@ func (p *paper) userToken(s diagnose.ServerReport) {
 	case diagnose.UserTokenUnknown:
 		p.wrapped(p.yellow("!")+" ", fmt.Sprintf("%s could not be asked with the user token: %s", s.URL, s.UserTokenDetail))
 	}
+}
+
+// notReached reports whether an interrupt is all that keeps a section from a verdict.
+func notReached(s diagnose.SectionReport) bool {
+	if s.Verdict != rekey.Unknown || len(s.Findings) == 0 || s.Findings[0].Cause != rekey.Unreachable {
+		return false
+	}
+	seen := s.Findings[0].Evidence
+	return len(seen) == 1 && strings.HasSuffix(seen[0].Seen, ": "+diagnose.InterruptedMessage)
 }
 
 func of(sections []diagnose.SectionReport, path string) []diagnose.SectionReport {
