@@ -174,7 +174,7 @@ func (a *App) configs(named []string) ([]string, error) {
 		return []string{path}, nil
 	}
 	var paths, closed []string
-	local := host.Local(a.Now)
+	local := a.machine()
 	for _, c := range local.StandardConfigs() {
 		if c.Problem != "" && !c.Context.Expected() {
 			closed = append(closed, c.Path)

@@ -6,7 +6,6 @@ import (
 
 	"rekey"
 	"rekey/internal/controller"
-	"rekey/internal/host"
 	"rekey/internal/host/ssh"
 )
 
@@ -32,7 +31,7 @@ func (a *App) sources(in DoctorInput) ([]controller.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		local.Logs = journals(host.Local(a.Now))
+		local.Logs = journals(a.machine())
 		list = append(list, local)
 	}
 	if in.Hosts.Inventory != "" {
@@ -57,7 +56,7 @@ func (a *App) sources(in DoctorInput) ([]controller.Source, error) {
 // thisMachine is the source without a name.
 func (a *App) thisMachine(in DoctorInput) (controller.Source, error) {
 	paths, err := a.configs(in.Configs)
-	return controller.Source{Host: newObservedHost(host.Local(a.Now)), Getenv: a.getenv, Paths: paths}, err
+	return controller.Source{Host: newObservedHost(a.machine()), Getenv: a.getenv, Paths: paths}, err
 }
 
 // hostSource returns the source that an address names, unopened.
