@@ -30,7 +30,7 @@ func (c *court) judgeInForce(s *section) {
 	if !used && !unknown {
 		c.judgeRivals(s)
 	}
-	if !used && !hasCause(s.findings, rekey.OtherConfigInForce) {
+	if !used {
 		c.judgeStarted(s)
 	}
 }

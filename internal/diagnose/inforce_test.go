@@ -64,6 +64,7 @@ func TestInForce(t *testing.T) {
 		"a log of this file":                   {logs: []diagnose.LogLine{starting(path)}, want: "valid"},
 		"a log of another file beside":         {logs: []diagnose.LogLine{starting("/etc/gitlab-runner/old.toml")}, want: lines("valid", other)},
 		"a log of a file, as a container's is": {logs: []diagnose.LogLine{starting("/home/ci/.gitlab-runner/config.toml")}, want: lines("valid", "other-config-in-force info possible")},
+		"a log whose path is hidden in part":   {logs: []diagnose.LogLine{starting("/etc/[…redacted]/old.toml")}, want: "valid"},
 		"a log of another start before":        {logs: []diagnose.LogLine{starting("/etc/gitlab-runner/old.toml"), later(starting(path))}, want: "valid"},
 		"a log, and the process itself":        {processes: []diagnose.Process{uses}, logs: []diagnose.LogLine{starting("/etc/gitlab-runner/old.toml")}, want: "valid"},
 

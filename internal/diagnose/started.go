@@ -50,7 +50,7 @@ func (c *court) lastStarts() []LogLine {
 func startedFrom(l LogLine) (path string, ok bool) {
 	_, rest, _ := strings.Cut(l.Text, "Starting multi-runner from ")
 	path, _, ok = strings.Cut(rest, "...")
-	return filepath.Clean(path), ok && filepath.IsAbs(path)
+	return filepath.Clean(path), ok && filepath.IsAbs(path) && !strings.Contains(path, "…") // a part may be hidden, or cut off
 }
 
 func (c *court) hasConfig(path string) bool {
