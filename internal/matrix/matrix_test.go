@@ -27,14 +27,6 @@ func doctor(args []string, env map[string]string) ([]byte, []byte) {
 	return out.Bytes(), said.Bytes()
 }
 
-// TestMain plays the process of a runner where a planter asks for one.
-func TestMain(m *testing.M) {
-	if matrix.PlayRunner(os.Stdin) {
-		return
-	}
-	os.Exit(m.Run())
-}
-
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	rows := chosen()
@@ -44,7 +36,6 @@ func TestMatrix(t *testing.T) {
 			t.Run(version, func(t *testing.T) {
 				t.Parallel()
 				shared := matrix.Open(t, version, time.Now)
-				matrix.Prepare(t, shared, matrix.Scenarios())
 				for i := range rows {
 					t.Run(rows[i].Cause+"/"+rows[i].Name, func(t *testing.T) {
 						g := shared

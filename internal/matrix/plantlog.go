@@ -57,7 +57,7 @@ var windowScenarios = []Scenario{
 			r := w.Made("instance", 0, nil)
 			lines := w.refusals(r, w.journal(20*time.Minute), "POST "+w.URL+"/api/v4/jobs/request: 403 Forbidden")
 			w.Aged(w.Config("host", thisHost, w.Planted(r)), age)
-			w.Log(append([]string{w.journal(2*time.Hour) + "Configuration loaded                                builds=0"}, lines...)...)
+			w.Log(append([]string{w.journal(2*time.Hour) + loaded}, lines...)...)
 		},
 		Cells: []Cell{{Verdict: "valid", Answer: "unhealthy-window likely"}},
 	},
@@ -66,7 +66,7 @@ var windowScenarios = []Scenario{
 		Plant: func(w *World) {
 			r := w.Made("instance", 0, nil)
 			w.Aged(w.Config("host", thisHost, w.Planted(r)), age)
-			w.Log(append(w.refusals(r, w.journal(10*time.Minute), "403 Forbidden"), w.journal(5*time.Minute)+"Configuration loaded                                builds=0")...)
+			w.Log(append(w.refusals(r, w.journal(10*time.Minute), "403 Forbidden"), w.journal(5*time.Minute)+loaded)...)
 		},
 		Cells: []Cell{{Verdict: "valid", Answer: "nothing"}},
 	},

@@ -2,7 +2,7 @@ package matrix
 
 import (
 	"bufio"
-	"os"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -36,21 +36,13 @@ var mountScenarios = []Scenario{
 	},
 }
 
-// Confined starts a process that uses the config and sees its directory mounted
-// read-only, as long as the scenario lives. It is a shell that waits, under the
-// name of one of the lab's runners.
+// Confined has a gitlab-runner run that uses the config and sees its directory
+// mounted read-only. What it sees is the view of a process that waits in a mount
+// namespace of its own as long as the scenario lives.
 func (w *World) Confined(config string) {
 	w.T.Helper()
-	shell, err := exec.LookPath("sh")
-	if err != nil {
-		w.T.Fatal(err)
-	}
-	name := filepath.Join(w.T.TempDir(), "rekey")
-	if err := os.Symlink(shell, name); err != nil {
-		w.T.Fatal(err)
-	}
-	const confine = `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"`
-	cmd := exec.Command("unshare", "-rm", "sh", "-c", confine, "sh", filepath.Dir(config), name, "-c", "echo ready; read x", "lab", "runner", "--config", config)
+	const confine = `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && echo ready && read x`
+	cmd := exec.Command("unshare", "-rm", "sh", "-c", confine, "sh", filepath.Dir(config))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		w.T.Fatal(err)
@@ -69,6 +61,7 @@ func (w *World) Confined(config string) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(line) != "ready" {
 		w.T.Fatalf("a process in a mount namespace of its own did not start: %q, %v", line, err)
 	}
+	w.Runs(Process{Args: []string{"--config", config}, Age: age, Root: fmt.Sprintf("/proc/%d/root", cmd.Process.Pid)})
 }
 
 // CanConfine reports whether this machine lets a user make mount namespaces.

@@ -1,46 +1,57 @@
 package matrix
 
 import (
-	"io"
+	"fmt"
 	"os"
-	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
-const playVariable = "REKEY_MATRIX_PLAYS_A_RUNNER"
-
-// PlayRunner is called by the test's main: in a process that Process started it
-// does nothing until the test is over, and returns true.
-func PlayRunner(in io.Reader) bool {
-	if os.Getenv(playVariable) == "" {
-		return false
-	}
-	_, _ = io.Copy(io.Discard, in)
-	return true
+// Process is a gitlab-runner of the scenario's machine.
+type Process struct {
+	Args []string // after `gitlab-runner run`
+	Env  []string
+	User int
+	Age  time.Duration // since it started
+	Root string        // what it sees as /; "": this machine's own root
 }
 
-// Process starts a process with the arguments of a runner, for as long as the
-// scenario lives. It names itself one of the lab's runners, so that no other look
-// at this machine takes it for a gitlab-runner.
-func (w *World) Process(env []string, args ...string) (started time.Time) {
+// booted is when the scenarios' machines started, before anything else.
+const booted = 400 * 24 * time.Hour
+
+// Machine is the root of the scenario's machine: doctor sees its standard places
+// and processes, and none of the machine on which this runs.
+func (w *World) Machine(parts ...string) string {
+	return filepath.Join(append([]string{w.Dir, "machine"}, parts...)...)
+}
+
+// prepare makes the machine, on which nothing runs.
+func (w *World) prepare() {
+	w.File("machine/proc/stat", fmt.Sprintf("cpu 1\nbtime %d\n", w.Before(booted).Unix()))
+	w.Env["REKEY_HOST_ROOT"] = w.Machine()
+}
+
+// Runs has a gitlab-runner run on the machine, as /proc shows one.
+func (w *World) Runs(p Process) {
 	w.T.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		w.T.Fatal(err)
+	w.pids++
+	id := strconv.Itoa(6 + w.pids)
+	dir := filepath.Join("machine/proc", id)
+	lines := func(list []string) string { return strings.Join(list, "\x00") + "\x00" }
+	w.File(filepath.Join(dir, "cmdline"), lines(append([]string{"/usr/bin/gitlab-runner", "run"}, p.Args...)))
+	w.File(filepath.Join(dir, "environ"), lines(append([]string{"PATH=/usr/bin"}, p.Env...)))
+	ticks := int64((booted - p.Age).Seconds()) * 100 // USER_HZ
+	w.File(filepath.Join(dir, "stat"), fmt.Sprintf("%s (gitlab-runner) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 %d 1 2", id, ticks))
+	w.File(filepath.Join(dir, "status"), fmt.Sprintf("Name:\tgitlab-runner\nUid:\t%d\t0\t0\t0\nSigCgt:\t7fffffffffffffff\n", p.User))
+	root := p.Root
+	if root == "" {
+		root = "/"
 	}
-	cmd := exec.Command(self)
-	cmd.Args = append([]string{"rekey", "lab", "runner"}, args...)
-	cmd.Env = append(env, playVariable+"=1")
-	hold, err := cmd.StdinPipe()
-	if err != nil {
-		w.T.Fatal(err)
+	for name, to := range map[string]string{"cwd": "/", "root": root} {
+		if err := os.Symlink(to, filepath.Join(w.Dir, dir, name)); err != nil {
+			w.T.Fatal(err)
+		}
 	}
-	if err := cmd.Start(); err != nil {
-		w.T.Fatal(err)
-	}
-	w.Undo(func() {
-		_ = hold.Close()
-		_ = cmd.Wait()
-	})
-	return w.Before(0)
 }

@@ -16,21 +16,6 @@ type Row struct {
 	Results map[string]map[Who]Result
 }
 
-// Prepare calls what has to come first of the scenarios that will be planted in
-// the GitLab.
-func Prepare(t testing.TB, g *GitLab, all []Scenario) {
-	t.Helper()
-	g.preparedAt = g.back.clock()
-	for _, s := range all {
-		if s.Prepare != nil {
-			w := NewWorld(t, g)
-			t.Cleanup(w.Close)
-			s.Prepare(w)
-			g.prepared[s.Name] = w
-		}
-	}
-}
-
 // Run plants the scenario in the GitLab, has both lookers look, and compares.
 func Run(t testing.TB, g *GitLab, s Scenario, doctor Doctor) map[Who]Result {
 	t.Helper()
@@ -55,10 +40,7 @@ func Run(t testing.TB, g *GitLab, s Scenario, doctor Doctor) map[Who]Result {
 			if w != nil {
 				w.Close()
 			}
-			if w = g.prepared[s.Name]; w == nil {
-				w = NewWorld(t, g)
-			}
-			w.T = t
+			w = NewWorld(t, g)
 			s.Plant(w)
 		}
 		results[who] = w.ask(who, want, doctor)

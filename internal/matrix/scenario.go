@@ -12,11 +12,8 @@ const Healthy = "healthy"
 type Scenario struct {
 	Cause string // the slug that is planted, Healthy for none; two are joined by " + "
 	Name  string // how it comes about, unique
-	// Prepare, where there is one, is called before any scenario is planted: for a
-	// process that has to be older than what Plant does.
-	Prepare func(*World)
-	Plant   func(*World)
-	Cells   []Cell // the first that holds is the expected one; none is a mistake
+	Plant func(*World)
+	Cells []Cell // the first that holds is the expected one; none is a mistake
 
 	// Own gives it a lab of its own, where it changes what others see too.
 	Own bool

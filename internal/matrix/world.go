@@ -22,9 +22,7 @@ type GitLab struct {
 	handler http.Handler
 	back    *offset
 
-	prepared   map[string]*World // by the scenario's name
-	preparedAt time.Time
-	names      *atomic.Int64
+	names *atomic.Int64
 }
 
 type offset struct {
@@ -50,7 +48,7 @@ func Open(t testing.TB, version string, now func() time.Time) *GitLab {
 	t.Helper()
 	back := &offset{clock: now}
 	r := labtest.Rehearse(t, labtest.Options{Version: version, Profile: "self-managed", Now: back.now})
-	return &GitLab{Rehearsal: r, Version: version, handler: r.Orders.Handler(), back: back, prepared: map[string]*World{}, names: &atomic.Int64{}}
+	return &GitLab{Rehearsal: r, Version: version, handler: r.Orders.Handler(), back: back, names: &atomic.Int64{}}
 }
 
 // World is what one scenario lives in: a GitLab behind an address of the
@@ -67,6 +65,7 @@ type World struct {
 	Head string
 
 	front *front
+	pids  int      // of the machine's processes
 	ends  []func() // last first
 }
 
@@ -75,12 +74,24 @@ func NewWorld(t testing.TB, g *GitLab) *World {
 	t.Helper()
 	own := *g
 	own.Rehearsal = &labtest.Rehearsal{Lab: g.For(t), Orders: g.Orders}
-	w := &World{GitLab: &own, T: t, Dir: t.TempDir(), Env: map[string]string{}}
+	w := &World{GitLab: &own, T: t, Dir: directory(t), Env: map[string]string{}}
+	w.prepare()
 	w.front = &front{next: g.handler}
 	s := httptest.NewServer(w.front)
 	w.URL = s.URL
 	w.Undo(s.Close)
 	return w
+}
+
+// directory is one whose name looks like no token: t.TempDir has the test's name.
+func directory(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "matrix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // Undo has f called when the scenario is over.
