@@ -28,7 +28,7 @@ var (
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller")), inTests: only("internal/host/ssh/sshtest")},
-	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo"))},
+	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},
 
 	"internal/controller": {may: union(leaves, engines)},
 
@@ -43,13 +43,15 @@ var layers = map[string]layer{
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
 
-	"internal/host":             {may: union(leaves, only("internal/configtoml"))},
-	"internal/host/ssh":         {may: union(leaves, only("internal/host")), inTests: only("internal/host/ssh/sshtest")},
-	"internal/host/ssh/sshtest": {},
-	"internal/host/docker":      {may: union(leaves, only("internal/host"))},                        // a file's mark and a system id are judged there, wherever they were read
-	"internal/host/kube":        {may: union(leaves, only("internal/configtoml", "internal/host"))}, // of the template it reads the section
-	"internal/inventory":        {may: leaves},
-	"internal/gitlab":           {may: leaves},
+	"internal/host":                   {may: union(leaves, only("internal/configtoml"))},
+	"internal/host/ssh":               {may: union(leaves, only("internal/host")), inTests: only("internal/host/ssh/sshtest")},
+	"internal/host/ssh/sshtest":       {},
+	"internal/host/docker":            {may: union(leaves, only("internal/host")), inTests: only("internal/host/docker/dockertest")},                    // a file's mark and a system id are judged there, wherever they were read
+	"internal/host/kube":              {may: union(leaves, only("internal/configtoml", "internal/host")), inTests: only("internal/host/kube/kubetest")}, // of the template it reads the section
+	"internal/host/docker/dockertest": {},
+	"internal/host/kube/kubetest":     {},
+	"internal/inventory":              {may: leaves},
+	"internal/gitlab":                 {may: leaves},
 	// The lab shares no type with internal/gitlab: one wrong field name would be
 	// wrong in both, and every test would pass.
 	"internal/lab":             {may: union(leaves, only("internal/lab/ciconfig"))},
@@ -98,13 +100,13 @@ var confined = []struct {
 	{"filippo.io/age", []string{"internal/remedy"}},
 	{"golang.org/x/crypto", []string{"internal/lab"}},
 	{"k8s.io", []string{"internal/host/kube"}},
-	{"github.com/moby/moby", []string{"internal/host/docker"}},
+	{"github.com/moby/moby", []string{"internal/host/docker", "internal/host/docker/dockertest"}},
 	{"github.com/containerd/errdefs", []string{"internal/host/docker"}}, // what moby's client says of an answer
 	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
 
 	{"database/sql", []string{"internal/lab"}},
-	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/matrix"}},
-	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix"}},
+	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/docker/dockertest", "internal/host/kube/kubetest", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/matrix"}},
+	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/host/kube/kubetest", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix"}},
 }
 
 // confinedTests are modules that only the tests of some packages may import.

@@ -106,7 +106,7 @@ func (h *releaseHost) SystemID(string) (rekey.SystemID, string) {
 // File says what there is to see of the object that holds the token.
 func (h *releaseHost) File(path string) diagnose.File {
 	c := h.config(path)
-	f := diagnose.File{Path: path, Identity: c.Identity, Generated: h.release.Made, ReadOnly: c.ReadOnly, ChangedAt: c.ChangedAt, LegacyField: c.LegacyField, AtStart: c.AtStart}
+	f := diagnose.File{Path: path, Identity: c.Identity, Generated: h.release.Made, ReadOnly: c.ReadOnly, ChangedAt: c.ChangedAt, LegacyField: c.LegacyField, Synthetic: c.Synthetic, AtStart: c.AtStart}
 	if f.Generated == "" {
 		f.Generated = host.GeneratedBy(c.Data)
 	}

@@ -126,6 +126,9 @@ func (s Source) config(path string) diagnose.Config {
 	for _, found := range doc.Sections() {
 		d := section(c.Path, found, id, problem)
 		d.LegacyField = c.File.LegacyField
+		if c.File.Synthetic {
+			d.Line = 0
+		}
 		expand(&d, s.Getenv)
 		c.Sections = append(c.Sections, d)
 	}

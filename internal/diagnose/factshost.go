@@ -24,6 +24,9 @@ type File struct {
 	// LegacyField is where the file's token comes from, when that is a field for
 	// registration tokens: "key runner-registration-token of Secret ci/runner".
 	LegacyField string
+	// Synthetic: the text was made here, as a pod makes it from an object, and has no
+	// lines that anybody could look up. Path names the object.
+	Synthetic bool
 	// AtStart: the process reads it at its start only, and a change waits for the
 	// next one. ChangedAt is then of what the file is made of.
 	AtStart bool

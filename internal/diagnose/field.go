@@ -60,3 +60,17 @@ func (s *section) judgeRestart(p Process) {
 		missing("what was changed is not told: it may have been something else than the token"))
 	found.Remedy = "Restart the pods when no job runs on them (`kubectl rollout restart deployment/NAME`), and see with `rekey doctor`: gitlab-runner never looks at the Secret again by itself."
 }
+
+// pointToSource adds to what is to be done about a token where it stands, when it
+// stands in no file: a change inside a pod would be lost with the pod.
+func (s *section) pointToSource() {
+	if !s.config.File.Synthetic {
+		return
+	}
+	for i, f := range s.findings {
+		switch f.Cause {
+		case rekey.MalformedToken, rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RunnerOrphaned, rekey.ServerRestored:
+			s.findings[i].Remedy = f.Remedy + " Here the token stands in " + s.Config + ": change it there or in the values that make it, never in a pod, and restart the pods when no job runs."
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package diagnose_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -60,5 +61,17 @@ func TestWhatIsReadAtTheStartOnly(t *testing.T) {
 				t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestATokenOfNoFileIsChangedAtItsSource(t *testing.T) {
+	t.Parallel()
+	f := facts(section(answered(rekey.AnswerRefused), looked(diagnose.LookupGone)))
+	for _, synthetic := range []bool{false, true} {
+		f.Configs[0].File.Synthetic = synthetic
+		got := judgeOne(t, f).Findings[0]
+		if says := strings.Contains(got.Remedy, "never in a pod"); says != synthetic || !strings.Contains(got.Remedy, "rekey fix") {
+			t.Errorf("synthetic %v: the remedy is %q", synthetic, got.Remedy)
+		}
 	}
 }

@@ -130,7 +130,7 @@ func TestAFileOnAMount(t *testing.T) {
 		{"dir", bind(dir, "/etc/gitlab-runner", false), config("mounted"), "", file},
 		{"file", bind(file, "/etc/gitlab-runner/config.toml", false), config("mounted"), "", file},
 		{"file-read-only", bind(file, "/etc/gitlab-runner/config.toml", true), config("mounted"), "mounted read-only into container mount-file-read-only", file},
-		{"volume", volume, config("image"), "", filepath.Join(d.dir, "data/volumes/gitlab-runner-config/_data/config.toml")},
+		{"volume", volume, config("image"), "", filepath.Join(d.Data(), "volumes/gitlab-runner-config/_data/config.toml")},
 		{"layer", nil, config("image"), "", ""},
 		{"frozen", frozen, config("image"), "the file system of container mount-frozen is read-only", ""},
 	} {

@@ -3,256 +3,58 @@
 package docker_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"context"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
 
 	"rekey/internal/host/docker"
+	"rekey/internal/host/docker/dockertest"
 )
 
-// The tests of this file's daemon ask a real dockerd, which they start themselves
-// for root, with its own directory and socket and without a network: what is at
-// stake is how the daemon answers.
+// daemon is a real dockerd: what is at stake is how it answers.
+var daemon dockertest.Daemon
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	daemon.stop()
+	daemon.Stop()
 	os.Exit(code)
 }
 
-var daemon realDaemon
+const image = dockertest.Image
 
-type realDaemon struct {
-	once    sync.Once
-	problem string
-	dir     string
-	cmd     *exec.Cmd
-	client  *client.Client
-}
+func config(name string) string { return dockertest.Config(name, "http://127.0.0.1/", "") }
 
-const image = "gitlab/gitlab-runner:stand-in"
+type realDaemon struct{ *dockertest.Daemon }
 
-// real returns the daemon. Without dockerd the test is skipped, in CI it fails.
-func real(t *testing.T) *realDaemon {
+func real(t *testing.T) realDaemon {
 	t.Helper()
-	daemon.once.Do(func() { daemon.problem = daemon.start(t) })
-	if daemon.problem == "" {
-		return &daemon
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("no Docker daemon in CI: %s", daemon.problem)
-	}
-	t.Skipf("SKIPPED, AND NOTHING ELSE TRIES IT: a real Docker daemon: %s (as root, with Debian's docker.io)", daemon.problem)
-	return nil
+	return realDaemon{daemon.Started(t)}
 }
 
-func (d *realDaemon) start(t *testing.T) string {
-	path, err := exec.LookPath("dockerd")
-	switch {
-	case err != nil:
-		return "dockerd is not installed"
-	case os.Geteuid() != 0:
-		return "dockerd needs root"
-	}
-	if d.dir, err = os.MkdirTemp("", "dockerd"); err != nil {
-		return err.Error()
-	}
-	at := func(name string) string { return filepath.Join(d.dir, name) }
-	log, err := os.Create(at("log"))
-	if err != nil {
-		return err.Error()
-	}
-	defer func() { _ = log.Close() }()
-	d.cmd = exec.Command(path, "--host", d.socket(), "--data-root", at("data"), "--exec-root", at("exec"), "--pidfile", at("pid"),
-		"--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs")
-	d.cmd.Stdout, d.cmd.Stderr = log, log
-	if err := d.cmd.Start(); err != nil {
-		return err.Error()
-	}
-	if d.client, err = client.New(client.WithHost(d.socket())); err != nil {
-		return err.Error()
-	}
-	if !d.answers() {
-		said, _ := os.ReadFile(at("log"))
-		return "dockerd does not come up: " + string(said[max(0, len(said)-2000):])
-	}
-	d.load(t)
-	return ""
-}
-
-func (d *realDaemon) socket() string { return "unix://" + filepath.Join(d.dir, "docker.sock") }
-
-func (d *realDaemon) answers() bool {
-	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
-	defer stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, err := d.client.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err == nil {
-			return true
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-tick.C:
-		}
-	}
-}
-
-func (d *realDaemon) stop() {
-	if d.cmd == nil || d.cmd.Process == nil {
-		return
-	}
-	if d.client != nil && d.problem == "" {
-		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
-		defer stop()
-		all, _ := d.client.ContainerList(ctx, client.ContainerListOptions{All: true})
-		for _, c := range all.Items {
-			_, _ = d.client.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
-		}
-	}
-	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	_ = d.cmd.Wait()
-	_ = os.RemoveAll(d.dir)
-}
-
-// standIn plays gitlab-runner in the image: it logs a line on each stream and waits.
-const standIn = `package main
-
-import (
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
-)
-
-func main() {
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM)
-	fmt.Fprintln(os.Stderr, "Starting multi-runner from /etc/gitlab-runner/config.toml...  builds=0 max_builds=0")
-	fmt.Fprintln(os.Stdout, "104 <nil>")
-	fmt.Fprintln(os.Stderr, "ERROR: Checking for jobs... forbidden                runner=CANARYabc status=POST http://127.0.0.1/api/v4/jobs/request: 403 Forbidden")
-	<-end
-}
-`
-
-// load makes the image. It lies out like the official one as far as it matters.
-func (d *realDaemon) load(t *testing.T) {
+func (d realDaemon) open(t *testing.T) *docker.Daemon {
 	t.Helper()
-	source := filepath.Join(d.dir, "standin.go")
-	if err := os.WriteFile(source, []byte(standIn), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.Command("go", "build", "-o", filepath.Join(d.dir, "standin"), source)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	program, err := os.ReadFile(filepath.Join(d.dir, "standin"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{
-		"usr/bin/gitlab-runner":                                string(program),
-		"etc/passwd":                                           "root:x:0:0::/root:/bin/sh\nci:x:1500:1500::/srv/ci:/bin/sh\n",
-		"etc/gitlab-runner/config.toml":                        config("image"),
-		"etc/gitlab-runner/.runner_system_id":                  "r_CANARYimage1\n",
-		"etc/gitlab-runner/certs/gitlab.test.crt":              "a certificate\n",
-		"srv/ci/.gitlab-runner/config.toml":                    config("of ci"),
-		"data/linked.toml -> ../etc/gitlab-runner/config.toml": "",
-		"data/gone.toml -> /nowhere/config.toml":               "",
-		"data/round.toml -> square.toml":                       "",
-		"data/square.toml -> round.toml":                       "",
-	}
-	ctx := t.Context()
-	in, err := d.client.ImageImport(ctx, client.ImageImportSource{Source: archive(t, files), SourceName: "-"}, image,
-		client.ImageImportOptions{Changes: []string{`ENTRYPOINT ["/usr/bin/gitlab-runner"]`, `CMD ["run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"]`}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, in); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.client.ImageTag(ctx, client.ImageTagOptions{Source: image, Target: "shop/web:1"}); err != nil {
-		t.Fatal(err)
-	}
+	return open(t, d.Socket())
 }
 
-func config(name string) string {
-	return fmt.Sprintf("[[runners]]\n  name = %q\n  url = \"http://127.0.0.1/\"\n  token = \"glrt-CANARY%012d\"\n", name, len(name))
-}
-
-func archive(t *testing.T, files map[string]string) io.Reader {
+func (d realDaemon) create(t *testing.T, name string, change func(*container.Config, *container.HostConfig)) *docker.Container {
 	t.Helper()
-	var out bytes.Buffer
-	w := tar.NewWriter(&out)
-	for name, content := range files {
-		h := &tar.Header{Name: name, Mode: 0o755, Size: int64(len(content)), Typeflag: tar.TypeReg, ModTime: time.Unix(1_700_000_000, 0)}
-		if link, target, ok := strings.Cut(name, " -> "); ok {
-			h.Name, h.Linkname, h.Typeflag = link, target, tar.TypeSymlink
-		}
-		if err := w.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(w, content); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &out
-}
-
-// create makes a container of the test's own and removes it with the test.
-func (d *realDaemon) create(t *testing.T, name string, change func(*container.Config, *container.HostConfig)) *docker.Container {
-	t.Helper()
-	c, h := &container.Config{Image: image}, &container.HostConfig{NetworkMode: "none"}
-	if change != nil {
-		change(c, h)
-	}
-	made, err := d.client.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: name, Config: c, HostConfig: h})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_, _ = d.client.ContainerRemove(context.Background(), made.ID, client.ContainerRemoveOptions{Force: true})
-	})
-	found, err := d.open(t).Container(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
+	d.Create(t, name, change)
+	return d.found(t, name)
 }
 
 // run is create, started.
-func (d *realDaemon) run(t *testing.T, name string, change func(*container.Config, *container.HostConfig)) *docker.Container {
+func (d realDaemon) run(t *testing.T, name string, change func(*container.Config, *container.HostConfig)) *docker.Container {
 	t.Helper()
-	d.create(t, name, change)
-	if _, err := d.client.ContainerStart(t.Context(), name, client.ContainerStartOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	found, err := d.open(t).Container(t.Context(), name)
+	d.Run(t, name, change)
+	return d.found(t, name)
+}
+
+func (d realDaemon) found(t *testing.T, name string) *docker.Container {
+	t.Helper()
+	c, err := d.open(t).Container(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return found
-}
-
-func (d *realDaemon) open(t *testing.T) *docker.Daemon {
-	t.Helper()
-	return open(t, d.socket())
+	return c
 }

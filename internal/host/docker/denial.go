@@ -55,7 +55,7 @@ func (d *Daemon) unreachable(err error) error {
 		return rekey.Errorf(rekey.KindDenied, "%s may not be opened by this user", path).
 			WithHint("run rekey with sudo, or as a member of the group docker (`sudo usermod -aG docker $USER`, then log in again): that group is as powerful as root")
 	case errors.Is(dialErr, fs.ErrNotExist):
-		return rekey.Errorf(rekey.KindNotFound, "%s is not there: no Docker daemon listens on this machine, or elsewhere (%s)", path, d.endpoint.from).
+		return rekey.Errorf(rekey.KindNotFound, "%s is not there (it is named by %s): no Docker daemon runs here, or it listens elsewhere", path, d.endpoint.from).
 			WithHint("start it (`systemctl start docker`), or name it: DOCKER_HOST=unix:///run/user/$UID/docker.sock for a rootless one, unix:///run/podman/podman.sock for Podman")
 	case errors.Is(dialErr, syscall.ECONNREFUSED):
 		return rekey.Errorf(rekey.KindUnavailable, "%s is there, but no Docker daemon listens on it", path).WithHint("start it: `systemctl start docker`")

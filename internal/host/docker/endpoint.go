@@ -34,7 +34,7 @@ func (o Options) resolve() (endpoint, error) {
 		name = o.contextInForce()
 	}
 	if name == "" || name == "default" {
-		return endpoint{host: localSocket(), from: "the local daemon"}, nil
+		return endpoint{host: localSocket(), from: "docker's default"}, nil
 	}
 	return o.fromContext(name)
 }

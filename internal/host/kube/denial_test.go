@@ -10,16 +10,17 @@ import (
 
 	"rekey"
 	"rekey/internal/host/kube"
+	"rekey/internal/host/kube/kubetest"
 )
 
 func TestAMissingRightIsNamed(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		chart(t, s, namespace, "ci", map[string]string{"runner-token": "glrt-CANARYdenied"})
-		runningPod(t, s, namespace, "ci", "ci-1")
-		s.log(t, namespace, "ci-1", "a line\n")
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		kubetest.Chart(t, s, namespace, "ci", "https://gitlab.test/", map[string]string{"runner-token": "glrt-CANARYdenied"})
+		kubetest.RunningPod(t, s, namespace, "ci", "ci-1")
+		s.Log(t, namespace, "ci-1", "a line\n")
 		open := func(missing string) (*kube.Release, error) {
-			all, _, err := connect(t, s.user(t, namespace, without(missing)...)).Releases(t.Context(), namespace, "ci")
+			all, _, err := connect(t, s.User(t, namespace, kubetest.Without(missing)...)).Releases(t.Context(), namespace, "ci")
 			if err != nil {
 				return nil, err
 			}
@@ -57,13 +58,13 @@ func TestAMissingRightIsNamed(t *testing.T) {
 
 func TestWhoMayNotLookEverywhereIsShownOneNamespace(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		chart(t, s, namespace, "ci", map[string]string{"runner-token": "glrt-CANARYns"})
-		all, notes, err := connect(t, s.user(t, namespace, enough...)).Releases(t.Context(), "", "")
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		kubetest.Chart(t, s, namespace, "ci", "https://gitlab.test/", map[string]string{"runner-token": "glrt-CANARYns"})
+		all, notes, err := connect(t, s.User(t, namespace, kubetest.Enough...)).Releases(t.Context(), "", "")
 		if err != nil || len(all) != 1 || len(notes) != 1 || !strings.Contains(notes[0], "only namespace "+namespace+" was looked at") || !strings.Contains(notes[0], `deployments.apps "list" in all namespaces`) {
 			t.Errorf("got %d releases, notes %q, %v; want the one of the context's namespace, and that it is not all", len(all), notes, err)
 		}
-		all, notes, err = connect(t, s.user(t, "", enough...)).Releases(t.Context(), "", "")
+		all, notes, err = connect(t, s.User(t, "", kubetest.Enough...)).Releases(t.Context(), "", "")
 		if err != nil || len(all) == 0 || len(notes) != 0 {
 			t.Errorf("with the right for all namespaces: got %d releases, notes %q, %v", len(all), notes, err)
 		}
@@ -72,9 +73,9 @@ func TestWhoMayNotLookEverywhereIsShownOneNamespace(t *testing.T) {
 
 func TestWhatIsNotThereIsSaid(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		chart(t, s, namespace, "ci", nil)
-		c := connect(t, s.user(t, namespace, enough...))
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		kubetest.Chart(t, s, namespace, "ci", "https://gitlab.test/", nil)
+		c := connect(t, s.User(t, namespace, kubetest.Enough...))
 		r := releases(t, c, namespace, "ci")[0]
 		if err := one(t, r).Err; rekey.KindOf(err) != rekey.KindNotFound || !strings.Contains(err.Error(), "secrets ci-gitlab-runner does not exist in namespace "+namespace) {
 			t.Errorf("got %v, want that the Secret does not exist", err)
@@ -91,8 +92,8 @@ func TestWhatIsNotThereIsSaid(t *testing.T) {
 
 func TestExpiredCredentials(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		config := s.user(t, namespace, enough...)
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		config := s.User(t, namespace, kubetest.Enough...)
 		before, after, _ := strings.Cut(config, `"token":"`)
 		_, after, _ = strings.Cut(after, `"`)
 		_, _, err := connect(t, before+`"token":"expired"`+after).Releases(t.Context(), namespace, "")
@@ -114,7 +115,7 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 		"http://127.0.0.1:1":          "http://127.0.0.1:1 cannot be reached",
 	} {
 		path := filepath.Join(t.TempDir(), "config")
-		if err := os.WriteFile(path, []byte(kubeconfig(address, "", "t", "ci")), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(kubetest.Kubeconfig(address, "", "t", "ci")), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c, err := kube.Connect(kube.Options{Patience: 50 * time.Millisecond, Getenv: func(name string) string {
@@ -149,8 +150,8 @@ func TestAKubeconfigThatIsMissingOrOdd(t *testing.T) {
 	}{
 		{"none", filepath.Join(dir, "nowhere"), "", rekey.KindNotFound, "there is no kubeconfig: " + filepath.Join(dir, "nowhere") + " names no cluster"},
 		{"garbage", put("garbage", "\x00\x01"), "", rekey.KindInvalid, "the kubeconfig cannot be read"},
-		{"no such context", put("config", kubeconfig("https://k.test", "", "t", "ci")), "prod", rekey.KindNotFound, `the kubeconfig has no context "prod"`},
-		{"a CA that is gone", put("ca", kubeconfig("https://k.test", "/nowhere/ca.crt", "t", "ci")), "", rekey.KindInvalid, "the context test of the kubeconfig cannot be used"},
+		{"no such context", put("config", kubetest.Kubeconfig("https://k.test", "", "t", "ci")), "prod", rekey.KindNotFound, `the kubeconfig has no context "prod"`},
+		{"a CA that is gone", put("ca", kubetest.Kubeconfig("https://k.test", "/nowhere/ca.crt", "t", "ci")), "", rekey.KindInvalid, "the context test of the kubeconfig cannot be used"},
 	} {
 		_, err := kube.Connect(kube.Options{Context: tt.context, Getenv: func(name string) string {
 			return map[string]string{"KUBECONFIG": tt.path}[name]

@@ -1,7 +1,6 @@
 package kube_test
 
 import (
-	"context"
 	"io"
 	"strings"
 	"testing"
@@ -9,16 +8,17 @@ import (
 
 	"rekey"
 	"rekey/internal/host/kube"
+	"rekey/internal/host/kube/kubetest"
 )
 
 func TestAReleaseOfTheChart(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		chart(t, s, namespace, "ci", map[string]string{"runner-token": "glrt-CANARY0123456789abcd\n", "runner-registration-token": ""})
-		s.put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"certs"},"stringData":{"own.crt":"a certificate\n"}}`)
-		runningPod(t, s, namespace, "ci", "ci-gitlab-runner-1")
-		s.log(t, namespace, "ci-gitlab-runner-1", "Registration attempt 1 of 30\nCreated missing unique system ID    system_id=r_CANARYsystem\nERROR: Checking for jobs... forbidden\n")
-		c := connect(t, s.user(t, namespace, enough...))
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		kubetest.Chart(t, s, namespace, "ci", "https://gitlab.test/", map[string]string{"runner-token": "glrt-CANARY0123456789abcd\n", "runner-registration-token": ""})
+		s.Put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"certs"},"stringData":{"own.crt":"a certificate\n"}}`)
+		kubetest.RunningPod(t, s, namespace, "ci", "ci-gitlab-runner-1")
+		s.Log(t, namespace, "ci-gitlab-runner-1", "Registration attempt 1 of 30\nCreated missing unique system ID    system_id=r_CANARYsystem\nERROR: Checking for jobs... forbidden\n")
+		c := connect(t, s.User(t, namespace, kubetest.Enough...))
 		all := releases(t, c, namespace, "")
 		if len(all) != 1 {
 			t.Fatalf("got %d releases, want 1", len(all))
@@ -36,10 +36,10 @@ func TestAReleaseOfTheChart(t *testing.T) {
   [runners.feature_flags]
     FF_DISABLE_AUTOMATIC_TOKEN_ROTATION = true
 `
-		if got := one(t, r); string(got.Data) != want || got.Path != "/secret/ci-gitlab-runner#runner-token" || got.LegacyField != "" || !got.AtStart || time.Since(got.ChangedAt) > time.Hour {
+		if got := one(t, r); string(got.Data) != want || got.Path != "/secret/ci-gitlab-runner#runner-token" || got.LegacyField != "" || !got.AtStart || !got.ChangedAt.After(r.Pods[0].Started) {
 			t.Errorf("got config %s (legacy %q, changed %s):\n%s\nwant:\n%s", got.Path, got.LegacyField, got.ChangedAt, got.Data, want)
 		}
-		if len(r.Pods) != 1 || !r.Pods[0].Running || r.Pods[0].Restarts != 3 || r.Pods[0].Started.Format(time.RFC3339) != "2026-01-02T03:04:05Z" {
+		if len(r.Pods) != 1 || !r.Pods[0].Running || r.Pods[0].Restarts != 3 || r.Pods[0].Started.Format(time.RFC3339) != "2020-01-02T03:04:05Z" {
 			t.Errorf("got pods %+v (%s), want the one that runs", r.Pods, r.PodsProblem)
 		}
 		if id, problem := r.SystemID(t.Context()); id != "r_CANARYsystem" {
@@ -83,7 +83,7 @@ func one(t *testing.T, r *kube.Release) kube.Config {
 
 func TestWhichTokenOfASecretCounts(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
 		for release, tt := range map[string]struct {
 			data   map[string]string
 			path   string
@@ -97,8 +97,8 @@ func TestWhichTokenOfASecretCounts(t *testing.T) {
 			"quotes":   {map[string]string{"runner-token": `"glrt-CANARY"`}, "#runner-token", `"\"glrt-CANARY\""`, false},
 			"empty":    {map[string]string{"runner-token": "", "runner-registration-token": ""}, "#runner-token", `""`, false},
 		} {
-			chart(t, s, namespace, release, tt.data)
-			r := releases(t, connect(t, s.user(t, namespace, enough...)), namespace, release)[0]
+			kubetest.Chart(t, s, namespace, release, "https://gitlab.test/", tt.data)
+			r := releases(t, connect(t, s.User(t, namespace, kubetest.Enough...)), namespace, release)[0]
 			got := one(t, r)
 			if got.Path != "/secret/"+release+"-gitlab-runner"+tt.path || !strings.Contains(string(got.Data), "token = "+tt.token+"\n") || (got.LegacyField != "") != tt.legacy {
 				t.Errorf("%s: got %s, legacy field %q, %v:\n%s\nwant %s with the token %s", release, got.Path, got.LegacyField, got.Err, got.Data, tt.path, tt.token)
@@ -109,13 +109,13 @@ func TestWhichTokenOfASecretCounts(t *testing.T) {
 
 func TestARunnerOfTheOperator(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		knowRunners(t, s)
-		s.put(t, "/apis/apps.gitlab.com/v1beta2/namespaces/"+namespace+"/runners", `{"apiVersion":"apps.gitlab.com/v1beta2","kind":"Runner","metadata":{"name":"dev"},"spec":{"gitlabUrl":"https://operated.test","token":"dev-secret","tags":"openshift"}}`)
-		s.put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"dev-secret"},"stringData":{"runner-registration-token":"GR1348941CANARYop"}}`)
-		s.put(t, "/apis/apps/v1/namespaces/"+namespace+"/deployments", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"dev-runner","ownerReferences":[{"apiVersion":"apps.gitlab.com/v1beta2","kind":"Runner","name":"dev","uid":"1"}]},
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		s.KnowRunners(t)
+		s.Put(t, "/apis/apps.gitlab.com/v1beta2/namespaces/"+namespace+"/runners", `{"apiVersion":"apps.gitlab.com/v1beta2","kind":"Runner","metadata":{"name":"dev"},"spec":{"gitlabUrl":"https://operated.test","token":"dev-secret","tags":"openshift"}}`)
+		s.Put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"dev-secret"},"stringData":{"runner-registration-token":"GR1348941CANARYop"}}`)
+		s.Put(t, "/apis/apps/v1/namespaces/"+namespace+"/deployments", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"dev-runner","ownerReferences":[{"apiVersion":"apps.gitlab.com/v1beta2","kind":"Runner","name":"dev","uid":"1"}]},
 			"spec":{"selector":{"matchLabels":{"app":"dev"}},"template":{"metadata":{"labels":{"app":"dev"}},"spec":{"containers":[{"name":"runner","image":"registry.test/gitlab-runner-ocp:v17","env":[{"name":"CI_SERVER_URL","value":"https://other.test"}]}]}}}}`)
-		all := releases(t, connect(t, s.user(t, namespace, enough...)), namespace, "")
+		all := releases(t, connect(t, s.User(t, namespace, kubetest.Enough...)), namespace, "")
 		if len(all) != 1 {
 			t.Fatalf("got %d releases, want the operator's runner alone", len(all))
 		}
@@ -124,43 +124,19 @@ func TestARunnerOfTheOperator(t *testing.T) {
 			!strings.Contains(string(got.Data), `url = "https://operated.test"`) || !strings.Contains(string(got.Data), `token = "GR1348941CANARYop"`) {
 			t.Errorf("got %+v, want the runner dev with its Secret", r)
 		}
-		_, notes, err := connect(t, s.user(t, namespace, without("runners")...)).Releases(t.Context(), namespace, "")
+		_, notes, err := connect(t, s.User(t, namespace, kubetest.Without("runners")...)).Releases(t.Context(), namespace, "")
 		if err != nil || len(notes) != 1 || !strings.Contains(notes[0], `the right runners.apps.gitlab.com "list" in namespace `+namespace+" is missing") {
 			t.Errorf("got notes %q, %v; want one that names the missing right", notes, err)
 		}
 	})
 }
 
-// knowRunners teaches the server the operator's kind.
-func knowRunners(t *testing.T, s apiServer) {
-	t.Helper()
-	real, ok := s.(*realServer)
-	if !ok {
-		return // it takes what it is given
-	}
-	real.put(t, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"runners.apps.gitlab.com"},
-		"spec":{"group":"apps.gitlab.com","scope":"Namespaced","names":{"plural":"runners","singular":"runner","kind":"Runner","listKind":"RunnerList"},
-		"versions":[{"name":"v1beta2","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}}}]}}`)
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-	defer stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if code, said := real.do("GET", "/apis/apps.gitlab.com/v1beta2/runners", "", ""); code == 200 {
-			return
-		} else if ctx.Err() != nil {
-			t.Fatalf("the kind is not served: %d %s", code, said)
-		}
-		<-tick.C
-	}
-}
-
 func TestADeploymentMadeByHand(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, s apiServer, namespace string) {
-		s.put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"whole"},"stringData":{"config.toml":"[[runners]]\n  token = \"glrt-CANARYwhole\"\n","token":"glrt-CANARYvariable"}}`)
+	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
+		s.Put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"whole"},"stringData":{"config.toml":"[[runners]]\n  token = \"glrt-CANARYwhole\"\n","token":"glrt-CANARYvariable"}}`)
 		deploy := func(name, container, volumes string) {
-			s.put(t, "/apis/apps/v1/namespaces/"+namespace+"/deployments", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"`+name+`"},
+			s.Put(t, "/apis/apps/v1/namespaces/"+namespace+"/deployments", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"`+name+`"},
 				"spec":{"selector":{"matchLabels":{"app":"`+name+`"}},"template":{"metadata":{"labels":{"app":"`+name+`"}},"spec":{"containers":[{"name":"c",`+container+`}],"volumes":[`+volumes+`]}}}}`)
 		}
 		deploy("whole", `"image":"gitlab/gitlab-runner:v18","volumeMounts":[{"name":"v","mountPath":"/etc/gitlab-runner"}]`, `{"name":"v","secret":{"secretName":"whole"}}`)
@@ -168,7 +144,7 @@ func TestADeploymentMadeByHand(t *testing.T) {
 		deploy("variable", `"image":"gitlab/gitlab-runner:v18","env":[{"name":"CI_SERVER_URL","value":"https://gitlab.test"},{"name":"CI_SERVER_TOKEN","valueFrom":{"secretKeyRef":{"name":"whole","key":"token"}}}]`, ``)
 		deploy("bare", `"image":"gitlab/gitlab-runner:v18"`, ``)
 		deploy("shop", `"image":"nginx:1"`, ``)
-		c := connect(t, s.user(t, namespace, enough...))
+		c := connect(t, s.User(t, namespace, kubetest.Enough...))
 		if n := len(releases(t, c, namespace, "")); n != 4 {
 			t.Errorf("got %d releases, want the four with gitlab-runner's image", n)
 		}

@@ -25,6 +25,7 @@ type Config struct {
 	// LegacyField says which field it is that the token stands in, where that field
 	// is meant for a registration token; else "".
 	LegacyField string
+	Synthetic   bool // Data was made here; it stands in no object
 	// AtStart: a pod reads it at its start only.
 	AtStart   bool
 	ReadOnly  string    // why gitlab-runner cannot save into it, "" where it has a copy
@@ -261,7 +262,7 @@ func (r *Release) complete(ctx context.Context, c *Config, value []byte) {
 	if template.FeatureFlags["FF_DISABLE_AUTOMATIC_TOKEN_ROTATION"] {
 		b.WriteString("  [runners.feature_flags]\n    FF_DISABLE_AUTOMATIC_TOKEN_ROTATION = true\n")
 	}
-	c.Data = []byte(b.String())
+	c.Data, c.Synthetic = []byte(b.String()), true
 	c.Identity = strings.Join([]string{r.cluster.String(), r.Namespace, c.Path, r.URL}, " ")
 }
 

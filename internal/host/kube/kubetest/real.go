@@ -1,4 +1,4 @@
-package kube_test
+package kubetest
 
 import (
 	"bytes"
@@ -25,16 +25,6 @@ import (
 	"time"
 )
 
-// TestMain ends the real API server, where a test started one.
-func TestMain(m *testing.M) {
-	if !realNamed() {
-		fmt.Println("NOT TRIED ON A REAL kube-apiserver: set KUBE_APISERVER and ETCD to the two programs")
-	}
-	code := m.Run()
-	theReal.stop()
-	os.Exit(code)
-}
-
 // realServer is a kube-apiserver on an etcd, both as they are, with RBAC. A pod's
 // log comes from its kubelet, which is the one part that is played here.
 type realServer struct {
@@ -53,7 +43,8 @@ type realServer struct {
 
 var theReal = &realServer{logs: map[string]string{}}
 
-func realNamed() bool { return os.Getenv("KUBE_APISERVER") != "" && os.Getenv("ETCD") != "" }
+// RealNamed reports whether the real programs are named.
+func RealNamed() bool { return os.Getenv("KUBE_APISERVER") != "" && os.Getenv("ETCD") != "" }
 
 func real(t *testing.T) *realServer {
 	t.Helper()
@@ -160,6 +151,9 @@ func (s *realServer) ready() error {
 	}
 }
 
+// Stop ends the real server, if a test started it.
+func Stop() { theReal.stop() }
+
 func (s *realServer) stop() {
 	for i := len(s.cmds) - 1; i >= 0; i-- {
 		_ = s.cmds[i].Process.Signal(syscall.SIGTERM)
@@ -222,7 +216,7 @@ func (s *realServer) must(t *testing.T, method, path, contentType, body string) 
 	}
 }
 
-func (s *realServer) put(t *testing.T, collection, object string) {
+func (s *realServer) Put(t *testing.T, collection, object string) {
 	t.Helper()
 	method := http.MethodPost
 	if strings.HasSuffix(collection, "/status") {
@@ -231,18 +225,18 @@ func (s *realServer) put(t *testing.T, collection, object string) {
 	s.must(t, method, collection, "", object)
 }
 
-func (s *realServer) log(_ *testing.T, namespace, pod, text string) {
+func (s *realServer) Log(_ *testing.T, namespace, pod, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.logs[namespace+"/"+pod] = text
 }
 
 // user gives the rights by a Role, or for all namespaces by a ClusterRole.
-func (s *realServer) user(t *testing.T, namespace string, rights ...right) string {
+func (s *realServer) User(t *testing.T, namespace string, rights ...Right) string {
 	t.Helper()
 	var rules []any
 	for _, r := range rights {
-		rules = append(rules, map[string]any{"apiGroups": []string{r.group}, "resources": []string{r.resource}, "verbs": r.verbs})
+		rules = append(rules, map[string]any{"apiGroups": []string{r.Group}, "resources": []string{r.Resource}, "verbs": r.Verbs})
 	}
 	token, user := s.nextUser(t)
 	kind, path := "Role", "/apis/rbac.authorization.k8s.io/v1/namespaces/"+namespace+"/"
@@ -253,15 +247,15 @@ func (s *realServer) user(t *testing.T, namespace string, rights ...right) strin
 	s.must(t, http.MethodPost, path+strings.ToLower(kind)+"s", "", string(role))
 	s.bind(t, path, kind, user, user)
 	s.granted(t, namespace, user, rights[len(rights)-1])
-	return kubeconfig(s.url, filepath.Join(s.dir, "certs", "apiserver.crt"), token, namespace)
+	return Kubeconfig(s.url, filepath.Join(s.dir, "certs", "apiserver.crt"), token, namespace)
 }
 
-// granted waits until the API server has learnt of a user's last right.
-func (s *realServer) granted(t *testing.T, namespace, user string, last right) {
+// granted waits until the API server has learnt of a user's last Right.
+func (s *realServer) granted(t *testing.T, namespace, user string, last Right) {
 	t.Helper()
-	resource, sub, _ := strings.Cut(last.resource, "/")
+	resource, sub, _ := strings.Cut(last.Resource, "/")
 	review, _ := json.Marshal(map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": map[string]any{"user": user,
-		"resourceAttributes": map[string]any{"namespace": namespace, "verb": last.verbs[0], "group": last.group, "resource": resource, "subresource": sub}}})
+		"resourceAttributes": map[string]any{"namespace": namespace, "verb": last.Verbs[0], "group": last.Group, "resource": resource, "subresource": sub}}})
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -296,8 +290,28 @@ func (s *realServer) nextUser(t *testing.T) (token, user string) {
 }
 
 // remove leaves the namespace itself, which only a controller could finish.
-func (s *realServer) remove(namespace string) {
+func (s *realServer) Remove(namespace string) {
 	for _, collection := range []string{"/apis/apps/v1/namespaces/" + namespace + "/deployments", "/api/v1/namespaces/" + namespace + "/pods", "/api/v1/namespaces/" + namespace + "/secrets"} {
 		s.do(http.MethodDelete, collection, "", "")
+	}
+}
+
+// KnowRunners adds the operator's kind and waits until it is served.
+func (s *realServer) KnowRunners(t *testing.T) {
+	t.Helper()
+	s.Put(t, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"runners.apps.gitlab.com"},
+		"spec":{"group":"apps.gitlab.com","scope":"Namespaced","names":{"plural":"runners","singular":"runner","kind":"Runner","listKind":"RunnerList"},
+		"versions":[{"name":"v1beta2","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}}}}]}}`)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if code, said := s.do("GET", "/apis/apps.gitlab.com/v1beta2/runners", "", ""); code == 200 {
+			return
+		} else if ctx.Err() != nil {
+			t.Fatalf("the kind is not served: %d %s", code, said)
+		}
+		<-tick.C
 	}
 }

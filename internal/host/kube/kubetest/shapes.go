@@ -1,4 +1,4 @@
-package kube_test
+package kubetest
 
 import (
 	"encoding/json"
@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // shapes answers in the shapes of the Kubernetes API: objects and lists page by
@@ -32,7 +31,7 @@ type shapes struct {
 
 type grant struct {
 	namespace string
-	rights    []right
+	rights    []Right
 }
 
 func newShapes(t *testing.T) *shapes {
@@ -47,7 +46,7 @@ func newShapes(t *testing.T) *shapes {
 	return s
 }
 
-func (s *shapes) put(t *testing.T, collection, text string) {
+func (s *shapes) Put(t *testing.T, collection, text string) {
 	t.Helper()
 	var object map[string]any
 	if err := json.Unmarshal([]byte(text), &object); err != nil {
@@ -64,7 +63,7 @@ func (s *shapes) put(t *testing.T, collection, text string) {
 	if parts := strings.Split(collection, "/"); len(parts) > 3 && slices.Contains(parts, "namespaces") {
 		meta["namespace"] = parts[len(parts)-2]
 	}
-	meta["creationTimestamp"] = time.Now().UTC().Format(time.RFC3339)
+	meta["creationTimestamp"] = "2024-01-01T00:00:00Z"
 	if plain, ok := object["stringData"].(map[string]any); ok {
 		data := map[string]any{}
 		for k, v := range plain {
@@ -80,21 +79,23 @@ func (s *shapes) put(t *testing.T, collection, text string) {
 	s.order = append(s.order, path)
 }
 
-func (s *shapes) log(_ *testing.T, namespace, pod, text string) {
+func (s *shapes) Log(_ *testing.T, namespace, pod, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.logs["/api/v1/namespaces/"+namespace+"/pods/"+pod+"/log"] = text
 }
 
-func (s *shapes) user(_ *testing.T, namespace string, rights ...right) string {
+func (s *shapes) User(_ *testing.T, namespace string, rights ...Right) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	token := "user-" + strconv.Itoa(len(s.users))
 	s.users[token] = grant{namespace, rights}
-	return kubeconfig(s.URL, s.ca, token, namespace)
+	return Kubeconfig(s.URL, s.ca, token, namespace)
 }
 
-func (s *shapes) remove(string) {}
+func (s *shapes) Remove(string) {}
+
+func (s *shapes) KnowRunners(*testing.T) {} // it takes what it is given
 
 // ServeHTTP answers a GET.
 func (s *shapes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -218,8 +219,8 @@ func (a asked) allowed(g grant) bool {
 	if g.namespace != "" && a.namespace != g.namespace {
 		return false
 	}
-	return slices.ContainsFunc(g.rights, func(r right) bool {
-		return r.group == a.group && r.resource == a.resource && slices.Contains(r.verbs, a.verb)
+	return slices.ContainsFunc(g.rights, func(r Right) bool {
+		return r.Group == a.group && r.Resource == a.resource && slices.Contains(r.Verbs, a.verb)
 	})
 }
 
