@@ -233,6 +233,11 @@ func (n *network) ask(ctx context.Context, q remedy.Question) rekey.Answer {
 		return n.prober.Probe(ctx, gitlab.ProbeRequest{URL: q.URL, Token: q.Token, SystemID: q.SystemID, PreferVerify: q.Verify,
 			AllowVerifyWithoutSystemID: q.Touch, Bound: gitlab.Bound(q.Bound), PEM: &gitlab.PEM{CA: q.Remote.CA, Cert: q.Remote.Cert, Key: q.Remote.Key}})
 	}
+	for _, file := range []string{q.TLS.CA, q.TLS.Cert, q.TLS.Key} {
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
+			return rekey.Answer{Kind: rekey.AnswerUnreachable, Message: "the TLS file " + file + " that the section names is not a regular file", At: n.options.Now()}
+		}
+	}
 	ca := q.TLS.CA
 	if ca == "" {
 		ca = defaultCA(q)

@@ -46,6 +46,10 @@ func (h Host) SystemID(configPath string) (id rekey.SystemID, problem string) {
 }
 
 func readSystemID(file string) (rekey.SystemID, string) {
+	info, err := os.Stat(file) // a pipe is not opened: nobody may write to it
+	if err == nil && !info.Mode().IsRegular() {
+		return "", file + " is not a regular file"
+	}
 	f, err := os.Open(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -56,9 +60,6 @@ func readSystemID(file string) (rekey.SystemID, string) {
 		return "", err.Error()
 	}
 	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", file + " is not a regular file"
-	}
 	data, err := io.ReadAll(io.LimitReader(f, 1<<10))
 	if err != nil {
 		return "", file + " cannot be read"
