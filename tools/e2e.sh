@@ -1,9 +1,21 @@
 #!/bin/sh
 # Runs the end-to-end tests (TestE2E…) with every gitlab-runner named by
 # GITLAB_RUNNER (paths, separated by blanks, colons or commas) or found on PATH.
-# Arguments are flags for go test. Says plainly what was not there, and at the end
-# which API client ran in which version.
+# Tries k8s:// on a real kube-apiserver with etcd where KUBE_APISERVER and ETCD, or
+# PATH, name the two programs. Arguments are flags for go test. Says plainly what was
+# not there, and at the end which API client ran in which version.
 set -eu
+
+KUBE_APISERVER=${KUBE_APISERVER:-$(command -v kube-apiserver || true)}
+ETCD=${ETCD:-$(command -v etcd || true)}
+if [ -n "$KUBE_APISERVER" ] && [ -n "$ETCD" ]; then
+	export KUBE_APISERVER ETCD
+	echo "e2e: $KUBE_APISERVER: $("$KUBE_APISERVER" --version), $("$ETCD" --version | head -n 1)"
+	go test -p 1 "$@" -count=1 ./internal/host/kube
+	go test -p 1 "$@" -count=1 -run '^TestDoctorLooksIntoACluster$' ./internal/app
+else
+	echo 'e2e: no kube-apiserver and etcd were there: none in KUBE_APISERVER and ETCD, none on PATH. k8s:// is not tried on a real one.'
+fi
 
 runners=$(printf '%s' "${GITLAB_RUNNER:-}" | tr ':,\n' '   ')
 on_path=$(command -v gitlab-runner || true)
