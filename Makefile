@@ -60,6 +60,11 @@ e2e: ## the lab against every unmodified gitlab-runner in GITLAB_RUNNER (a list 
 bench: ## the benchmarks; see bench/README.md
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: corpus
+corpus: ## rekey audit on real files: precision and recall by slug and file; CORPUS names the folder
+	@[ -n '$(CORPUS)' ] || { echo 'corpus: name the folder with INDEX.tsv and files/: make corpus CORPUS=DIR' >&2; exit 1; }
+	REKEY_CORPUS='$(abspath $(CORPUS))' go test -count=1 -v -run '^TestCorpus$$' ./internal/iac
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	sh tools/fuzz.sh $(FUZZTIME)

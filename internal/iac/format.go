@@ -107,6 +107,7 @@ var (
 	runnersTable = regexp.MustCompile(`(?m)^\s*\[\[runners\]\]|^\s*concurrent\s*=\s*\d`)
 	shellLine    = regexp.MustCompile(`(?m)(?:^|[;&|(\s])(?:gitlab-(?:ci-multi-)?runner(?:\.exe)?|sudo|curl|docker|export|helm|kubectl|set -[eux]+|if \[|echo|apt-get|yum)\s+\S|--registration-token|\$\(`)
 	yamlLine     = regexp.MustCompile(`(?m)^\s*(?:- )?[A-Za-z_][\w.-]*:(?:\s|$)`)
+	firstLine    = regexp.MustCompile(`^(?:\s*(?:#.*)?\n)*\s*["']?[A-Za-z_][\w.-]*["']?:(?:\s|$)`)
 	envLine      = regexp.MustCompile(`(?m)^(?:export\s+)?[A-Za-z_]\w*=\S*`)
 	hclLine      = regexp.MustCompile(`(?m)^\s*(?:resource|module|variable|data|provider|locals|output|terraform)\b.*\{\s*$`)
 	omnibusLine  = regexp.MustCompile(`(?m)^\s*\w+\[['"]\w+['"]\]\s*=|^\s*external_url\s`)
@@ -152,6 +153,8 @@ func guess(v view, hint string) Format {
 	case omnibusLine.Match(head) || strings.Contains(name, "omnibus") || strings.HasSuffix(name, "_rb"):
 		return FormatRuby
 	case yamlHead.Match(head) || strings.HasPrefix(name, "values") || strings.HasSuffix(name, "_yaml") || strings.HasSuffix(name, "_yml") || name == "helm_values":
+		return FormatYAML
+	case firstLine.Match(head) && bytes.Count(bytes.TrimSpace(head), []byte("\n")) > 0:
 		return FormatYAML
 	case shellLine.Match(head):
 		return FormatShell

@@ -159,7 +159,8 @@ func (r *hclReader) template(t *hclsyntax.TemplateExpr, name string) {
 	text := r.at(t.Range())
 	if bytes.HasPrefix(text.text, []byte("<<")) {
 		start := bytes.IndexByte(text.text, '\n') + 1
-		r.f.nested(unterraformed(text.sub(start, text.len())), name, r.depth)
+		end := bytes.LastIndexByte(bytes.TrimRight(text.text, "\n"), '\n') + 1 // where the closing mark's line begins
+		r.f.nested(unterraformed(text.sub(start, max(start, end))), name, r.depth)
 		return
 	}
 	inner := text.unquote()

@@ -176,6 +176,9 @@ func kindWords(k rekey.TokenKind) string {
 
 func (j *judge) command(s site) {
 	if foreign(s.words) {
+		for _, w := range s.words {
+			j.f.quiet = append(j.f.quiet, w.span())
+		}
 		return
 	}
 	for _, w := range s.words {

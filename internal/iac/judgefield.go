@@ -87,6 +87,9 @@ func (j *judge) leadsUp(name string, path []string) bool {
 	if name == "REGISTRATION_TOKEN" && j.silent && !j.flagged {
 		return false // register reads it by itself
 	}
+	if name == "runnerRegistrationToken" {
+		return false // the chart's own
+	}
 	switch j.f.format {
 	case FormatShell, FormatPowerShell, FormatBatch, FormatMakefile:
 		return true

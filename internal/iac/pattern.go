@@ -143,6 +143,13 @@ func (f *file) commands(v view, format Format, depth int) {
 			}
 		}
 		how := "pattern"
+		if f.inCode() {
+			for i, w := range words {
+				if identifier.Match(w.text) {
+					words[i].val = w.sub(0, 0).reference()
+				}
+			}
+		}
 		if format == FormatPowerShell || format == FormatBatch || format == FormatMakefile {
 			how = "shell"
 		}

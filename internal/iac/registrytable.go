@@ -20,6 +20,13 @@ var registry = []Entry{
 		Known:   "A command that prints (echo, printf, logger, Write-Output, a debug task) shows a variable that is given to a token flag or named for a runner's token, and its output goes into no file and no other command. A function that returns its value by echo does not count.",
 	},
 	{
+		Slug: RunnerInLegacy, Severity: rekey.Warning, Fixable: true,
+		Meaning: "A runner authentication token stands where a registration token belongs.",
+		Why:     "gitlab-runner takes it there only from 16.2 on, as a makeshift that ignores the server-side arguments; older ones fail.",
+		Remedy:  "Move it to --token, CI_SERVER_TOKEN or runnerToken, and drop the server-side arguments.",
+		Known:   "By the prefix glrt- in a field or flag of the registration-token flow.",
+	},
+	{
 		Slug: Legacy, Severity: rekey.Warning, Fixable: true,
 		Meaning: "A runner is registered with a registration token.",
 		Why:     "Registration tokens are refused where an administrator or group owner switched them off, as GitLab.com did for all groups in 17.0, and are planned to go in GitLab 20.0.",
@@ -32,13 +39,6 @@ var registry = []Entry{
 		Why:     "The token is the same on every server made this way, and the setting is planned to go in GitLab 20.0.",
 		Remedy:  "Drop the setting; create runners with a user token after the server is up (`rekey register`).",
 		Known:   "By GITLAB_SHARED_RUNNERS_REGISTRATION_TOKEN and initial_shared_runners_registration_token.",
-	},
-	{
-		Slug: RunnerInLegacy, Severity: rekey.Warning, Fixable: true,
-		Meaning: "A runner authentication token stands where a registration token belongs.",
-		Why:     "gitlab-runner takes it there only from 16.2 on, as a makeshift that ignores the server-side arguments; older ones fail.",
-		Remedy:  "Move it to --token, CI_SERVER_TOKEN or runnerToken, and drop the server-side arguments.",
-		Known:   "By the prefix glrt- in a field or flag of the registration-token flow.",
 	},
 	{
 		Slug: RegistrationAsRun, Severity: rekey.Warning, Fixable: true,

@@ -39,6 +39,9 @@ func (j *judge) settle() []raised {
 		if r.slug == Placeholder && (seen[place{Hardcoded, p.line}]) {
 			continue
 		}
+		if r.slug == Legacy && seen[place{RunnerInLegacy, p.line}] {
+			continue
+		}
 		// several tokens on one line are several findings
 		if seen[p] && (r.token.IsZero() || slices.ContainsFunc(final, func(o raised) bool {
 			return o.slug == r.slug && o.token == r.token && j.f.line(o.where.Start) == p.line

@@ -10,7 +10,7 @@ import (
 
 // shell reads a shell script, also one that a template makes.
 func (f *file) shell(v view, depth int) {
-	v = unterraformed(untemplated(v))
+	v = continuing(unterraformed(untemplated(v)))
 	parser := syntax.NewParser(syntax.KeepComments(true), syntax.Variant(syntax.LangBash))
 	tree, err := parser.Parse(bytes.NewReader(v.text), "")
 	if err != nil {

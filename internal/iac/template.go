@@ -1,6 +1,9 @@
 package iac
 
-import "regexp"
+import (
+	"bytes"
+	"regexp"
+)
 
 // hole stands for a template expression in a text that a parser reads: a letter,
 // so that it is part of a word in every language.
@@ -28,6 +31,48 @@ func untemplated(v view) view {
 		fill(text[m[0]:m[1]], exprFill(text, m[0], m[1]))
 	}
 	return v.masked(text)
+}
+
+// unlined makes nothing at all of lines that held only statements: a line of blanks
+// is content to YAML.
+func unlined(v view) view {
+	text := append([]byte(nil), v.text...)
+	v.statements(func(i, j int) {
+		for ; i < j; i++ {
+			text[i] = '\n'
+		}
+	})
+	return v.masked(text)
+}
+
+// continuing lets lines that held only statements continue the line before them,
+// where that one is continued.
+func continuing(v view) view {
+	text := append([]byte(nil), v.text...)
+	v.statements(func(i, j int) {
+		for k := i; k < j; k++ {
+			text[k] = ' '
+		}
+		before := bytes.TrimRight(text[:i], "\n")
+		if j > i && i-len(before) == 1 && bytes.HasSuffix(before, []byte(`\`)) {
+			text[j-1] = '\\'
+		}
+	})
+	return v.masked(text)
+}
+
+// statements calls do with the lines that are blank without their template marks.
+func (v view) statements(do func(i, j int)) {
+	for i := 0; i < len(v.orig); {
+		j := len(v.orig)
+		if n := bytes.IndexByte(v.orig[i:], '\n'); n >= 0 {
+			j = i + n
+		}
+		if len(bytes.TrimSpace(v.text[i:j])) == 0 && len(bytes.TrimSpace(v.orig[i:j])) > 0 {
+			do(i, j)
+		}
+		i = j + 1
+	}
 }
 
 // exprFill: an expression that is alone on its line stands for lines of its own.

@@ -111,15 +111,15 @@ func (s *sighting) leftEdge(text []byte) bool {
 	for run > 0 && i-run < 72 && (base64url(text[run-1]) || text[run-1] == '.') {
 		run--
 	}
-	before := string(text[run:i])
-	if run > 0 {
-		before = string(text[run-1:run]) + before
-	}
+	before := string(text[max(0, run-1):i])
 	switch {
 	case glued.MatchString(before):
 		return true
 	case text[i-1] != '-' || i-run > 64:
 		return false
+	}
+	if m := gluedName.FindStringSubmatch(before); m != nil {
+		before = m[1]
 	}
 	name := trimmedPrefix.FindString(before)
 	if name == "" {
@@ -132,9 +132,7 @@ func (s *sighting) leftEdge(text []byte) bool {
 		}
 		return true
 	}
-	if !flagLike.MatchString(before) {
-		s.start = i - len(name)
-	}
+	s.start = i - len(name)
 	return true
 }
 
@@ -143,9 +141,10 @@ var (
 	// glued is what may stand before a token without a boundary: an escape, a
 	// percent-encoded character, a short flag.
 	glued = regexp.MustCompile(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|[%=][0-9A-F]{2}|(?:^|[^A-Za-z0-9_.-])-[rt])$`)
+	// gluedName is the prefix of an instance behind such a thing.
+	gluedName = regexp.MustCompile(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|[%=][0-9A-F]{2}|(?:^|[^A-Za-z0-9_.-])-[rt])([A-Za-z0-9][A-Za-z0-9_.-]*-)$`)
 	// trimmedPrefix is the prefix of an instance, as its administrator chose it.
 	trimmedPrefix = regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9_.-]{0,40}-$`)
-	flagLike      = regexp.MustCompile(`(?:^|[^A-Za-z0-9_.])--?[a-z-]+-$`)
 )
 
 func routable(text []byte) bool {

@@ -19,7 +19,7 @@ var documentMark = regexp.MustCompile(`(?m)^---(?:[ \t].*)?\r?$`)
 func (f *file) yaml(v view, format Format, depth int) {
 	v = untemplated(v)
 	if format == FormatYAML {
-		v = unterraformed(v)
+		v = unlined(unterraformed(v))
 	}
 	start := 0
 	for _, m := range append(documentMark.FindAllIndex(v.text, -1), []int{v.len(), v.len()}) {
@@ -210,6 +210,13 @@ func (r *yamlReader) node(n *yaml.Node, path []string) {
 var speechKeys = map[string]bool{"name": true, "description": true, "title": true, "help": true, "comment": true, "fail_msg": true, "success_msg": true, "when": true, "if": true,
 	"displayname": true, "summary": true, "documentation": true, "constraintdescription": true, "it": true, "register": true}
 
+// speech reports a key whose value is a text for people; Salt calls a command its
+// name.
+func (r *yamlReader) speech(key string, path []string) bool {
+	salt := len(path) > 1 && strings.HasPrefix(path[len(path)-2], "cmd.")
+	return speechKeys[strings.ToLower(key)] && !salt
+}
+
 func (r *yamlReader) mapping(n *yaml.Node, path []string) {
 	r.pairs(n, path)
 	if product := r.product(n); product != "" {
@@ -246,7 +253,7 @@ func (r *yamlReader) entry(key, value *yaml.Node, name view, path []string) {
 	if debugged(key.Value, path) {
 		r.f.see(site{kind: siteEcho, name: name, value: text, words: r.shown(key.Value, text)})
 	}
-	if !speechKeys[strings.ToLower(key.Value)] && !tagged(value) {
+	if !r.speech(key.Value, path) && !tagged(value) {
 		r.f.nested(r.plain(value, text), key.Value, r.depth)
 	}
 }
