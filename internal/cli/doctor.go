@@ -44,6 +44,8 @@ Ctrl-C shows what is known by then; a second one ends at once.`,
 		Example: `  rekey doctor                                   # the standard locations
   rekey doctor --config /srv/runner/config.toml  # this file
   GITLAB_HOST=https://gitlab.example.com GITLAB_TOKEN=… rekey doctor
+  rekey doctor --host ssh://root@runner1         # another host, through your ssh
+  rekey doctor --inventory hosts.yml --limit ci  # a fleet, by its Ansible inventory
   rekey doctor --for-gitlab 18.0                 # before an upgrade
   rekey doctor --expect-project acme/web -o json | jq .summary
   rekey doctor -o prometheus --output-file /var/lib/node_exporter/textfile/rekey.prom
@@ -78,6 +80,7 @@ func (c *command) runDoctor(ctx context.Context, f *doctorFlags) error {
 	if err := known("-o", f.output, "table", "json", "sarif", "junit", "prometheus"); err != nil {
 		return err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(doctorGC)) // for the writing too: JSON of a fleet is large
 	if f.watch != 0 {
 		return c.watchDoctor(ctx, f)
 	}
@@ -96,7 +99,6 @@ func (c *command) runDoctor(ctx context.Context, f *doctorFlags) error {
 const doctorGC = 30
 
 func (c *command) lookOnce(ctx context.Context, f *doctorFlags) (app.DoctorOutput, error) {
-	defer debug.SetGCPercent(debug.SetGCPercent(doctorGC))
 	in, progress := f.in, c.progress("checked")
 	in.Progress, in.Announce = progress.update, c.announce
 	out, err := c.app.Doctor(ctx, in)
