@@ -19,7 +19,7 @@ type layer struct {
 
 var (
 	leaves  = []string{".", "internal/durable", "internal/redact"}
-	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/export", "internal/fleet", "internal/iac", "internal/remedy", "internal/upgrade"}
+	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/export", "internal/fleet", "internal/guard", "internal/iac", "internal/remedy", "internal/upgrade"}
 )
 
 // layers is the import rule: cmd → cli → app → controller → engines → the
@@ -40,6 +40,7 @@ var layers = map[string]layer{
 	"internal/upgrade":    {may: union(leaves, only("internal/diagnose", "internal/fleet"))}, // one judgement more over the same facts, by fleet's table
 	"internal/iac":        {may: leaves},
 	"internal/fleet":      {may: leaves},
+	"internal/guard":      {may: leaves},
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
 

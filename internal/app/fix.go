@@ -15,6 +15,7 @@ import (
 	"rekey/internal/controller"
 	"rekey/internal/diagnose"
 	"rekey/internal/gitlab"
+	"rekey/internal/guard"
 	"rekey/internal/host"
 	"rekey/internal/remedy"
 )
@@ -86,8 +87,14 @@ type FixInput struct {
 	// Leftover is "resume" or "abort" where the fix is only about what an earlier
 	// run left open.
 	Leftover string
-	Stdin    io.Reader
-	Report   func(Event)
+	// FromDiff is the file of a comparison with a snapshot: its sections alone are
+	// repaired, in stages, and no further stage is begun once AbortAfter of them
+	// have failed (0: never). KeyFile is as in SnapshotInput.
+	FromDiff   string
+	AbortAfter int
+	KeyFile    string
+	Stdin      io.Reader
+	Report     func(Event)
 }
 
 // Fix is one repair under way: it holds the lock of the state directory.
@@ -99,6 +106,7 @@ type Fix struct {
 	host   repairedHost
 	given  rekey.Token
 	unlock func()
+	diff   *guard.Diff // nil but for FromDiff
 	// stateless is a dry run where no state directory exists: there is no engine.
 	stateless bool
 }
@@ -119,6 +127,9 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 		return nil, err
 	}
 	f := &Fix{app: a, in: in, net: n, host: a.repairedHost(n, in.Proof), given: given, unlock: func() {}}
+	if err := f.readDiff(); err != nil {
+		return nil, err
+	}
 	if in.NoTouch && !given.IsZero() {
 		return nil, rekey.Errorf(rekey.KindInvalid, "a token that is given is shown to its GitLab before it is delivered: --token-file and --no-touch exclude each other").
 			WithHint("leave --no-touch away")
@@ -267,6 +278,9 @@ func (f *Fix) Abort(ctx context.Context) (Aborted, error) { return f.engine.Abor
 
 // Apply carries out a plan.
 func (f *Fix) Apply(ctx context.Context, plan rekey.Plan) ([]rekey.Result, error) {
+	if f.diff != nil {
+		return f.staged(ctx, plan)
+	}
 	return f.engine.Apply(ctx, plan)
 }
 
@@ -309,7 +323,9 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 			RunUntagged: in.RunUntagged, Locked: in.Locked, AccessLevel: in.AccessLevel, Sections: f.in.Sections,
 			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
 	}
+	moved := f.remember(p)
 	plan, err := p.Plan(ctx)
+	plan.Left = append(plan.Left, moved...)
 	f.nameReload(ctx, &plan)
 	f.nameSources(&plan)
 	return plan, err

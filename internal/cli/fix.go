@@ -40,6 +40,7 @@ that a colleague made: --token-file FILE, or - for standard input.`,
   rekey fix --yes --plan 3f9a61c20b7d4e18            # only exactly this plan
   rekey fix --section deploy --project acme/web --tag-list deploy,linux
   rekey fix --section deploy --token-file ./token
+  rekey fix --from-diff stale.json --dry-run         # after a restore: docs/guides/restore-guard.md
   rekey fix --resume                                 # only finish what was interrupted
   rekey fix --abort                                  # give it up instead
   rekey fix --undo`,
@@ -58,6 +59,9 @@ that a colleague made: --token-file FILE, or - for standard input.`,
 	s.BoolVar(&f.undo, "undo", false, "put the configs back as they were before the last run")
 	s.BoolVar(&f.resume, "resume", false, "finish what an earlier run left open, and begin nothing new")
 	s.BoolVar(&f.abort, "abort", false, "give up what an earlier run left open: undo what can be undone, and say what cannot")
+	s.StringVar(&in.FromDiff, "from-diff", "", "repair the sections that a comparison names (rekey snapshot diff FILE -o json), in stages")
+	s.IntVar(&in.AbortAfter, "abort-after", 5, "with --from-diff: begin nothing further once so many repairs have failed; 0 never stops")
+	s.StringVar(&in.KeyFile, "key-file", "", "with --from-diff: the key of the snapshot (default: snapshot.key in the state directory)")
 	s.StringVar(&f.run, "run", "", "with --undo: the run to undo, instead of the last")
 	s.StringVarP(&f.output, "output", "o", "text", "text, or json for programs")
 	s.StringArrayVar(&in.Sections, "section", nil, "repair only the section of this name or index; repeatable")
@@ -76,7 +80,8 @@ func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error
 		return err
 	}
 	f.proof = in.Proof
-	in.Report = c.conversation()
+	repaired := &counted{progress: c.progress("repaired")}
+	in.Report = repaired.tell(c.conversation())
 	in.Stdin = c.In
 	if err := f.oneOrder(); err != nil {
 		return err
@@ -105,6 +110,7 @@ func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error
 	if err != nil {
 		return err
 	}
+	repaired.total = len(plan.Targets)
 	return c.applyPlan(ctx, fix, plan, resumed, f)
 }
 

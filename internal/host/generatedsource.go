@@ -16,7 +16,7 @@ var sources = map[string]string{
 		"else whatever the template reads; change it in the inventory or its vault and run the play. Mode by_template writes the variable's token at every run, and undoes a rotation on the host",
 	"Puppet": "the token is in the catalog: `'token'` in the `config` of `gitlab_ci_runner::runner`, as a rule from Hiera; change it there. A token that was registered by `registration-token` is cached in " +
 		"/etc/gitlab-runner/auth-token-NAME and never looked at again: remove that file too",
-	"NixOS": "set `services.gitlab-runner.services.NAME.authenticationTokenConfigFile` to a file with CI_SERVER_URL and CI_SERVER_TOKEN; the new token in that file alone changes nothing, so change the service's name or settings too, then nixos-rebuild switch",
+	"NixOS":     "set `services.gitlab-runner.services.NAME.authenticationTokenConfigFile` to a file with CI_SERVER_URL and CI_SERVER_TOKEN; the new token in that file alone changes nothing, so change the service's name or settings too, then nixos-rebuild switch",
 	"Terraform": "the file is a template of a Terraform resource: change the value that it is given (gitlab_user_runner.token, as a rule) and apply",
 	"user-data": "the machine's user-data writes it at boot: change what that reads (of cattle-ops/gitlab-runner/aws `runner_gitlab.preregistered_runner_token_ssm_parameter_name`: the SSM parameter) and replace the machine; " +
 		"`rekey fix --token-file` on the machine mends it until then",

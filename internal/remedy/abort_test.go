@@ -1,6 +1,7 @@
 package remedy_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -197,5 +198,37 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	w.apply(w.target(0, rekey.RemedyReset))
 	if gone, stay := prunable(); !slices.Equal(gone, []string{"done", "undone", "undone"}) || !slices.Equal(stay, []string{"open"}) {
 		t.Errorf("after a later reset: go %v, stay %v; want [done undone undone] and [open]", gone, stay)
+	}
+}
+
+// A run ends after so many failures: what was not begun is not begun.
+func TestARunStopsAfterSoManyFailures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var sections []section
+	for i := range 40 {
+		sections = append(sections, section{fmt.Sprint("s", i), fmt.Sprintf("glrt-CANARYdead%012d", i), 0})
+	}
+	w.write(sections...)
+	var targets []rekey.Target
+	for i := range sections {
+		targets = append(targets, w.target(i, rekey.RemedyCreate))
+	}
+	w.deny["create"] = true
+	e := w.engine()
+	e.Options.AbortAfter = 3
+	results, err := e.Apply(t.Context(), rekey.Plan{Targets: targets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tried := w.calls["create"]; tried < 3 || tried > 16 {
+		t.Errorf("%d records were asked for, want at least 3 and no more than are begun side by side", tried)
+	}
+	last := results[len(results)-1]
+	if last.Status != rekey.StatusFailed || !strings.Contains(last.Reason, "not begun") {
+		t.Errorf("the last is %+v, want it not begun", last)
+	}
+	if open := w.resume(); len(open) != 0 {
+		t.Errorf("still open: %+v", open)
 	}
 }

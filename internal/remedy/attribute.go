@@ -16,6 +16,9 @@ const tagLimit = 50
 // A record's tags are never guessed: a new record without them would take
 // production jobs, or none.
 func (p *Planner) attributes(ctx context.Context, s diagnose.Section, c choice) (*rekey.Attributes, error) {
+	if a := p.rememberedAttributes(s); a != nil && (c.scope == "" || c.scope == a.Scope) {
+		return a, nil
+	}
 	gl := p.GitLab(p.server(s).URL)
 	if s.Record.Lookup == diagnose.LookupFound {
 		a, err := p.copied(ctx, gl, s, c)

@@ -82,6 +82,10 @@ func (p *Planner) chooseFor(ctx context.Context, f rekey.Finding, s diagnose.Sec
 		return p.scope(s), true
 	case rekey.DuplicateToken:
 		return p.duplicate(s, r)
+	case rekey.ServerRestored:
+		if p.Remembered != nil && r.Verdict == rekey.Invalid { // the operator has seen the comparison and asks for it
+			return p.reissue(f, s), true
+		}
 	case rekey.LegacyRegistrationDisabled:
 		return choice{}, false // told beside registration-token-in-config, which is repaired
 	}
@@ -132,7 +136,7 @@ var leftBecause = map[rekey.Cause]string{
 // a missing one is created again.
 func (p *Planner) reissue(f rekey.Finding, s diagnose.Section) choice {
 	switch {
-	case p.Flags.SeparateRecord, f.Cause == rekey.RunnerOrphaned:
+	case p.Flags.SeparateRecord, f.Cause == rekey.RunnerOrphaned, p.memory(s).Foreign:
 		return choice{remedy: rekey.RemedyCreate}
 	case s.Record.Lookup == diagnose.LookupFound:
 		return p.resettable(s)
@@ -164,6 +168,9 @@ func (p *Planner) resettable(s diagnose.Section) choice {
 	r := s.Record.Runner
 	if why := p.sharedRecord(s); why != "" {
 		return leave(fmt.Sprintf("`rekey fix --section %d --separate-record` makes a record of its own for it; or give the record's token with --token-file", s.Index), "%s", why)
+	}
+	if p.memory(s).Same { // no guess is needed whose record it is
+		return choice{remedy: rekey.RemedyReset}
 	}
 	if hint := s.Token.Lexical().Scope; hint != "" && r.Scope != "" && hint != r.Scope {
 		return leave(next, "runner %d is of scope %s, and the section's token of scope %s: it is not this record's token", r.ID, r.Scope, hint)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rekey"
@@ -22,6 +23,9 @@ type Options struct {
 	// Proof is how far a repair is to be proved; "": as far as can be had. Nothing
 	// beyond it is looked at, and a Result says when it was not reached.
 	Proof rekey.ProofLevel
+	// AbortAfter is how many failures end a run: what was not begun by then is not
+	// begun. 0: none does.
+	AbortAfter int
 }
 
 // Event is one line of the conversation while an Engine works.
@@ -57,6 +61,7 @@ type Engine struct {
 	documents documents
 	images    images
 	swaps     queues
+	failures  atomic.Int64 // of this run
 	mu        sync.Mutex
 	reloaded  map[string]string // configs that were reloaded after their last edit of this run, and how
 }
@@ -203,7 +208,9 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 		mu.Lock()
 		defer mu.Unlock()
 		errs[op] = errors.Join(errs[op], err)
+		e.failures.Add(1)
 	}
+	e.failures.Store(0)
 	e.unloaded(configsOf(ops)...)
 	var changing, rest sync.WaitGroup
 	slots, ends := make(chan struct{}, laneCount), make(chan struct{}, finishing)

@@ -96,6 +96,11 @@ func (e *Engine) changeLane(ctx context.Context, ops []*operation, failed func(*
 		var batch []*operation
 		begin := e.Clock.Now()
 		for len(rest) > 0 && e.Clock.Now().Sub(begin) < batchFor {
+			if e.halted() {
+				e.leaveRest(rest, failed)
+				rest = nil
+				break
+			}
 			n := min(laneWidth, len(rest))
 			batch, rest = append(batch, e.issueAll(ctx, rest[:n], failed)...), rest[n:]
 		}

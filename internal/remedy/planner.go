@@ -47,6 +47,9 @@ type Planner struct {
 	// Open are the targets that earlier runs left open (Engine.Unfinished):
 	// nothing new is planned for their sections.
 	Open []rekey.Target
+	// Remembered, when not nil, limits the plan to the sections that it knows, and
+	// tells what is known of their records from before GitLab went back in time.
+	Remembered func(config string, index int) (Memory, bool)
 
 	keeper map[rekey.Token]place // the first section of each token
 }
@@ -64,7 +67,7 @@ func (p *Planner) Plan(ctx context.Context) (rekey.Plan, error) {
 	writable := map[string]error{}
 	for i, r := range p.Report.Sections {
 		s, ok := p.facts(r)
-		if !ok || !p.selected(s) {
+		if !ok || !p.selected(s) || !p.remembers(s) {
 			continue
 		}
 		if _, seen := writable[s.Config]; !seen {
