@@ -41,11 +41,13 @@ long:
 // underLoad is a fleet of simulated hosts and a project whose jobs never cease.
 type underLoad struct {
 	t       *testing.T
+	n       int           // records
+	every   time.Duration // a pipeline begins
 	lab     *labtest.Lab
 	project int64
 	dir     string
 	configs []string
-	runners []*simrunner.Runner
+	host    func(ctx context.Context, config string) // a runner process until ctx ends
 
 	refused atomic.Int64 // polls answered 403
 	asked   atomic.Int64 // requests of rekey
@@ -65,7 +67,13 @@ func TestOverlapUnderLoad(t *testing.T) {
 		}
 		hosts = max(3, n/100)
 	}
-	w := newLoad(t, n, hosts)
+	w := newLoad(t, n, hosts, 1+n/100, time.Second)
+	w.throughout("simulated")
+}
+
+// throughout rotates everything while jobs come in.
+func (w *underLoad) throughout(kind string) {
+	t, n, hosts := w.t, w.n, len(w.configs)
 	before := w.tokens()
 	stop := w.work()
 	begin := time.Now()
@@ -86,12 +94,13 @@ func TestOverlapUnderLoad(t *testing.T) {
 	}
 	jobs := w.wantEveryJobOnce()
 	w.wantRecords(n)
-	fmt.Printf("overlap under load: %d rotations on %d hosts in %s, %d jobs in %d pipelines, %d polls refused, %.1f requests a rotation\n",
-		n, hosts, took.Round(100*time.Millisecond), jobs, w.begun.Load(), w.refused.Load(), float64(w.asked.Load())/float64(n))
+	fmt.Printf("overlap under load, %s runners: %d rotations on %d hosts in %s, %d jobs in %d pipelines, %d polls refused, %.1f requests a rotation\n",
+		kind, n, hosts, took.Round(100*time.Millisecond), jobs, w.begun.Load(), w.refused.Load(), float64(w.asked.Load())/float64(n))
 }
 
-func newLoad(t *testing.T, n, hosts int) *underLoad {
-	w := &underLoad{t: t, dir: t.TempDir()}
+func newLoad(t *testing.T, n, hosts, interval int, every time.Duration) *underLoad {
+	w := &underLoad{t: t, n: n, every: every, dir: t.TempDir()}
+	w.host = w.simulated
 	w.lab = labtest.Start(t, labtest.Options{Version: "18.8", Fault: w.watch})
 	w.project, _ = w.lab.Project("load", 0)
 	w.lab.Must(http.StatusOK, "PUT", "application/plan_limits", labtest.M{"plan_name": "default", "ci_registered_project_runners": 0}, nil)
@@ -114,7 +123,7 @@ func newLoad(t *testing.T, n, hosts int) *underLoad {
 		must(t, os.MkdirAll(dir, 0o700))
 		config := filepath.Join(dir, "config.toml")
 		must(t, os.WriteFile(filepath.Join(dir, ".runner_system_id"), fmt.Appendf(nil, "r_CANARY%06d", host), 0o600))
-		must(t, os.WriteFile(config, fmt.Appendf(nil, "concurrent = 4\ncheck_interval = %d\n%s", 1+n/100, text), 0o600))
+		must(t, os.WriteFile(config, fmt.Appendf(nil, "concurrent = 4\ncheck_interval = %d\n%s", interval, text), 0o600))
 		w.configs = append(w.configs, config)
 	}
 	return w
@@ -162,16 +171,13 @@ func (w *underLoad) work() (stop func()) {
 	var hosts, stream sync.WaitGroup
 	ctx, cancel := context.WithCancel(w.t.Context())
 	for _, config := range w.configs {
-		runner, err := simrunner.New(simrunner.Options{Config: config, Now: time.Now, BuildsDir: filepath.Join(filepath.Dir(config), "builds")})
-		must(w.t, err)
-		w.runners = append(w.runners, runner)
-		hosts.Go(func() { _ = runner.Run(ctx) })
+		hosts.Go(func() { w.host(ctx, config) })
 	}
 	streaming, end := context.WithCancel(ctx)
 	w.lab.Pipeline(w.project, nil)
 	w.begun.Add(1)
 	stream.Go(func() {
-		tick := time.NewTicker(time.Second)
+		tick := time.NewTicker(w.every)
 		defer tick.Stop()
 		for {
 			select {
@@ -191,6 +197,15 @@ func (w *underLoad) work() (stop func()) {
 		cancel()
 		hosts.Wait()
 	}
+}
+
+func (w *underLoad) simulated(ctx context.Context, config string) {
+	runner, err := simrunner.New(simrunner.Options{Config: config, Now: time.Now, BuildsDir: filepath.Join(filepath.Dir(config), "builds")})
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	_ = runner.Run(ctx) // it has no error to give
 }
 
 // await polls on a condition.
