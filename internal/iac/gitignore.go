@@ -19,6 +19,10 @@ type ignoreList struct {
 	above *ignoreList
 	dir   string // "" for the root of the walk
 	rules []ignoreRule
+	// tracked is what git tracks below the folder where a walk or a repository
+	// begins; at is that folder, as dir.
+	tracked map[string]bool
+	at      string
 }
 
 func parseIgnore(text []byte) []ignoreRule {
@@ -56,7 +60,28 @@ func parseIgnoreLine(line string) (ignoreRule, bool) {
 }
 
 // ignored reports what the rules say of name, a path below the root of the walk.
+// What git tracks is not ignored, nor a folder that holds such a file.
 func (l *ignoreList) ignored(name string, folder bool) bool {
+	return l.named(name, folder) && !l.kept(name, folder)
+}
+
+func (l *ignoreList) kept(name string, folder bool) bool {
+	for ; l != nil; l = l.above {
+		rest := name
+		if l.at != "" {
+			rest = strings.TrimPrefix(name, l.at+"/")
+		}
+		if folder {
+			rest += "/"
+		}
+		if l.tracked[rest] {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *ignoreList) named(name string, folder bool) bool {
 	for ; l != nil; l = l.above {
 		rest := name
 		if l.dir != "" {

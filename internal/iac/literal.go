@@ -58,8 +58,12 @@ func newSearcher() *searcher {
 }
 
 // find reports whether text holds a literal.
-func (s *searcher) find(text []byte) bool {
-	for i := window - 1; i < len(text); {
+func (s *searcher) find(text []byte) bool { return s.next(text, 0) >= 0 }
+
+// next returns where the first literal that begins at start or later ends, -1 where
+// there is none.
+func (s *searcher) next(text []byte, start int) int {
+	for i := start + window - 1; i < len(text); {
 		block := uint16(text[i-1])<<8 | uint16(text[i])
 		step := int(s.skip[block])
 		if step > 0 {
@@ -69,13 +73,13 @@ func (s *searcher) find(text []byte) bool {
 		for _, n := range s.ends[block] {
 			l := literals[n]
 			from := i - (window - 1) - l.at
-			if from >= 0 && from+len(l.text) <= len(text) && string(text[from:from+len(l.text)]) == l.text {
-				return true
+			if from >= start && from+len(l.text) <= len(text) && string(text[from:from+len(l.text)]) == l.text {
+				return from + len(l.text)
 			}
 		}
 		i++
 	}
-	return false
+	return -1
 }
 
 // interesting reports whether a short text holds one of the literals.

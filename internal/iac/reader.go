@@ -126,19 +126,56 @@ func (r *reader) chunks(name string, in io.Reader, counted int64) {
 	}
 }
 
-// examineChunk reads a part of a large file by patterns. What begins after next is
-// seen again with the next chunk.
+// surrounding is how much of a large file is read on either side of a literal.
+const surrounding = 4 << 10
+
+// examineChunk reads what stands around the literals in a part of a large file, by
+// patterns. What begins after next is seen again with the next chunk.
 func (r *reader) examineChunk(name string, chunk []byte, line, next int, last bool) {
-	text := bytes.Clone(chunk)
-	for _, f := range examineAs(name, text, formatOf(name, nil).byPatterns(), r.run.scan.Target) {
-		if !last && f.Where.Start >= next || f.Slug == NotParsed {
-			continue
+	format := formatOf(name, nil).byPatterns()
+	for at := 0; ; {
+		hit := r.run.search.next(chunk, at)
+		if hit < 0 {
+			return
 		}
-		f.Line += line
-		f.EndLine += line
-		f.Fixable = false
-		r.found = append(r.found, f)
+		start, end := lineStart(chunk, max(at, hit-surrounding)), hit
+		for {
+			further := r.run.search.next(chunk[:min(len(chunk), end+2*surrounding)], end)
+			if further < 0 {
+				break
+			}
+			end = further
+		}
+		end = lineEnd(chunk, min(len(chunk), end+surrounding))
+		at = end
+		before := line + bytes.Count(chunk[:start], []byte("\n"))
+		for _, f := range examineAs(name, bytes.Clone(chunk[start:end]), format, r.run.scan.Target) {
+			if !last && start+f.Where.Start >= next || f.Slug == NotParsed {
+				continue
+			}
+			f.Line += before
+			f.EndLine += before
+			f.Fixable = false
+			r.found = append(r.found, f)
+		}
 	}
+}
+
+// lineStart moves a place back to the start of its line, where that is near.
+func lineStart(text []byte, at int) int {
+	from := max(0, at-overlap)
+	if i := bytes.LastIndexByte(text[from:at], '\n'); i >= 0 {
+		return from + i + 1
+	}
+	return at
+}
+
+// lineEnd moves a place on to the end of its line, where that is near.
+func lineEnd(text []byte, at int) int {
+	if i := bytes.IndexByte(text[at:min(len(text), at+overlap)], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return at
 }
 
 // byPatterns is the format that reads a part of a file: a parser needs the whole.

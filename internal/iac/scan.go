@@ -147,7 +147,14 @@ func (r *run) ignoresAbove(dir string) *ignoreList {
 			}
 		}
 	}
-	return &ignoreList{rules: rules}
+	tracked := map[string]bool{}
+	below, _ := filepath.Rel(root, abs)
+	for path := range trackedFiles(root) {
+		if rest, ok := strings.CutPrefix(path, filepath.ToSlash(below)+"/"); ok {
+			tracked[rest] = true
+		}
+	}
+	return &ignoreList{rules: rules, tracked: tracked}
 }
 
 // between lists the folders from root to dir, dir left out.
@@ -192,8 +199,9 @@ func (r *run) folder(ctx context.Context, dir, rel string, above *ignoreList) {
 	}
 	ignores := above
 	if !r.scan.NoIgnore {
-		if rules := readListed(dir, entries); len(rules) > 0 {
-			ignores = &ignoreList{above: above, dir: rel, rules: rules}
+		rules, tracked := readListed(dir, entries)
+		if len(rules) > 0 || tracked != nil {
+			ignores = &ignoreList{above: above, dir: rel, rules: rules, tracked: tracked, at: rel}
 		}
 	}
 	for _, e := range entries {
@@ -204,13 +212,18 @@ func (r *run) folder(ctx context.Context, dir, rel string, above *ignoreList) {
 	}
 }
 
-func readListed(dir string, entries []fs.DirEntry) []ignoreRule {
+// readListed reads what a folder says of itself: its .gitignore, and at the top of
+// a repository what git tracks.
+func readListed(dir string, entries []fs.DirEntry) (rules []ignoreRule, tracked map[string]bool) {
 	for _, e := range entries {
-		if e.Name() == ".gitignore" {
-			return readIgnore(dir)
+		switch e.Name() {
+		case ".gitignore":
+			rules = readIgnore(dir)
+		case ".git":
+			tracked = trackedFiles(dir)
 		}
 	}
-	return nil
+	return rules, tracked
 }
 
 func (r *run) entry(ctx context.Context, dir, rel string, e fs.DirEntry, ignores *ignoreList) {
