@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -50,9 +51,16 @@ func tail(path string) (io.ReadCloser, error) {
 	}{io.LimitReader(f, mostLog), f}, nil
 }
 
-// journals returns the journal where a gitlab-runner runs here. Elsewhere there is
-// none worth a note.
+// journals returns the log of the service where a gitlab-runner runs here: its
+// journal, or on macOS the file that its LaunchAgent writes. Elsewhere there is none
+// worth a note.
 func journals(h host.Host) []controller.Log {
+	if path := filepath.Join(h.Home, "Library", "Logs", "gitlab-runner.err.log"); h.GOOS == "darwin" && h.Home != "" {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		return []controller.Log{{Name: path, Open: func(context.Context) (io.ReadCloser, error) { return tail(path) }, Patience: 2 * time.Second}}
+	}
 	running, _ := h.Processes()
 	if !slices.ContainsFunc(running, func(p host.Process) bool { return p.Executable == "gitlab-runner" && p.Command == "run" }) {
 		return nil

@@ -57,7 +57,7 @@ func lastLine(text string) string {
 	const most = 200
 	last := ""
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(strings.ToValidUTF8(line, "?")); line != "" {
+		if line = strings.TrimSpace(strings.ToValidUTF8(line, "?")); line != "" && !strings.HasPrefix(line, "Could not chdir to home directory") {
 			last = line
 		}
 	}

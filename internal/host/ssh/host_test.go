@@ -259,11 +259,19 @@ func TestSaysWhyThereIsNoConnection(t *testing.T) {
 			t.Errorf("got %v (%s), want a changed host key", err, rekey.HintOf(err))
 		}
 	})
+	t.Run("no account", func(t *testing.T) {
+		t.Parallel()
+		closed := sshtest.Start(t, "ForceCommand echo 'This account is currently not available.'; exit 1")
+		_, err := ssh.Dial(t.Context(), ssh.Target{Host: "runner1"}, ssh.Options{Program: closed.Program, Wait: 20 * time.Second})
+		if err == nil || !strings.Contains(err.Error(), "no shell there") {
+			t.Errorf("got %v, want a user without a shell", err)
+		}
+	})
 	t.Run("no shell", func(t *testing.T) {
 		t.Parallel()
 		restricted := sshtest.Start(t, "ForceCommand echo This host serves files only.")
 		_, err := ssh.Dial(t.Context(), ssh.Target{Host: "runner1"}, ssh.Options{Program: restricted.Program, Wait: 20 * time.Second})
-		if err == nil || !strings.Contains(err.Error(), "answers no command") {
+		if err == nil || !strings.Contains(err.Error(), "This host serves files only") {
 			t.Errorf("got %v, want a login that answers no command", err)
 		}
 	})

@@ -116,6 +116,7 @@ func (s *session) greet() error {
 			return nil
 		}
 		read += len(line)
+		_, _ = s.said.Write(line) // it may say why no script is run
 	}
 	return errors.New("no greeting")
 }
