@@ -35,7 +35,7 @@ var legacyScenarios = []Scenario{
 		Cells: []Cell{{Until: "15.11", Answer: noSwitch}, {Verdict: "valid", Answer: "legacy-registration-disabled certain"}},
 	},
 	{
-		Cause: "legacy-registration-disabled", Name: "the switch is off, and the config holds a registration token",
+		Cause: "legacy-registration-disabled", Name: "the switch is off, and the config holds a registration token", Lexical: true,
 		Plant: func(w *World) {
 			w.registrationOff()
 			w.Config("host", thisHost, Section{Name: "planted", Token: w.Info.RegistrationTokens["instance"]})

@@ -168,7 +168,9 @@ func answered(cause, name string, status int, contentType, body string, header .
 		Cause: cause, Name: name,
 		Plant: func(w *World) {
 			w.Config("host", thisHost, w.Planted(w.Made("instance", 0, nil)))
-			w.Args = append(w.Args, "--timeout", "300ms")
+			if status == http.StatusTooManyRequests {
+				w.Args = append(w.Args, "--timeout", "300ms")
+			}
 			w.Front(func(next http.Handler) http.Handler {
 				return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 					if !w.asksOfToken(r) {

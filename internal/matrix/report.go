@@ -20,6 +20,7 @@ type report struct {
 
 type section struct {
 	Name     string    `json:"name"`
+	URL      string    `json:"url"`
 	Verdict  string    `json:"verdict"`
 	Findings []finding `json:"findings"`
 	Untold   string    `json:"untold"`
@@ -62,11 +63,13 @@ type Result struct {
 	Wrong   []string // how it differs from what was expected
 	NA      string   // why there is nothing to see
 	Raw     []byte   // doctor's JSON
+
+	sections []section
 }
 
 // look reads what doctor said and compares it with the cell.
 func look(r report, want Cell) Result {
-	res := Result{Answer: want.Answer}
+	res := Result{Answer: want.Answer, sections: r.Sections}
 	var all []finding
 	for _, c := range r.Configs {
 		if c.Error != "" {

@@ -23,6 +23,7 @@ type GitLab struct {
 	back    *offset
 
 	names *atomic.Int64
+	twins string // where copies of hosts are kept, as long as the GitLab lives
 }
 
 type offset struct {
@@ -48,7 +49,7 @@ func Open(t testing.TB, version string, now func() time.Time) *GitLab {
 	t.Helper()
 	back := &offset{clock: now}
 	r := labtest.Rehearse(t, labtest.Options{Version: version, Profile: "self-managed", Now: back.now})
-	return &GitLab{Rehearsal: r, Version: version, handler: r.Orders.Handler(), back: back, names: &atomic.Int64{}}
+	return &GitLab{Rehearsal: r, Version: version, handler: r.Orders.Handler(), back: back, names: &atomic.Int64{}, twins: directory(t)}
 }
 
 // World is what one scenario lives in: a GitLab behind an address of the
