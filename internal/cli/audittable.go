@@ -25,6 +25,7 @@ func (c *command) auditTable(r iac.Report) {
 		p.wrapped(fmt.Sprintf("  %8s  %s  ", place, p.severity(f.Severity, string(f.Slug))), f.Evidence)
 		if f.Commit != nil {
 			p.wrapped("            ", p.faint(fmt.Sprintf("commit %.12s by %s, %s", f.Commit.ID, f.Commit.Author, f.Commit.Date)))
+			p.wrapped("            ", f.Remedy)
 		}
 		if f.Alive != nil {
 			p.wrapped("            ", f.Alive.Seen)
