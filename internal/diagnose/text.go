@@ -57,7 +57,7 @@ func (s *section) textProblems(t rekey.Token, lex rekey.Lexical) []rekey.Evidenc
 func (c *court) judgeUnset(s *section) {
 	s.verdict = rekey.Unknown
 	f := s.found(rekey.EnvironmentReference, rekey.Failing, rekey.Certain,
-		s.inFile("the section refers to %s, which is not set in doctor's environment; nothing was sent", list(s.unset())))
+		s.inFile("the section refers to %s, which is not set in %s; nothing was sent", list(s.unset()), s.environment()))
 	f.Evidence = append(f.Evidence, s.expansionVersion()...)
 	s.goneToo()
 }
@@ -65,17 +65,17 @@ func (c *court) judgeUnset(s *section) {
 // judgeExpanded judges a section that was probed with values from doctor's own
 // environment: an acceptance holds, a refusal concludes nothing.
 func (c *court) judgeExpanded(s *section) {
-	where := s.inFile("the section refers to %s; what was sent is the value in doctor's environment, %s", list(s.references()), s.token)
+	where := s.inFile("the section refers to %s; what was sent is the value in %s, %s", list(s.references()), s.environment(), s.token)
 	lex := s.token.Lexical()
 	switch {
 	case !lex.Sendable:
 		s.found(rekey.EnvironmentReference, rekey.Failing, rekey.Possible,
-			s.inFile("the section refers to %s; its value in doctor's environment is %s, which no GitLab issues as a runner token, and nothing was sent; the daemon's value may differ", list(s.references()), s.token))
+			s.inFile("the section refers to %s; its value in %s is %s, which no GitLab issues as a runner token, and nothing was sent; the daemon's value may differ", list(s.references()), s.environment(), s.token))
 		s.found(rekey.MalformedToken, rekey.Failing, rekey.Possible, s.textProblems(s.token, lex)...)
 		s.goneToo()
 	case s.Answer.Kind == rekey.AnswerRefused:
 		f := s.found(rekey.EnvironmentReference, rekey.Failing, rekey.Possible, where, s.answerSeen(),
-			missing("the daemon's own value of %s would decide: doctor cannot see it", list(s.references())))
+			s.daemonsValue())
 		f.Evidence = append(f.Evidence, s.expansionVersion()...)
 		s.goneToo()
 	default:
@@ -84,6 +84,21 @@ func (c *court) judgeExpanded(s *section) {
 		c.judgeAnswer(s)
 		s.doubtURL()
 	}
+}
+
+// environment is where the values of references were looked up.
+func (s *section) environment() string {
+	if s.config.Host == "" {
+		return "doctor's environment"
+	}
+	return "the environment that " + s.config.Host + " shows"
+}
+
+func (s *section) daemonsValue() rekey.Evidence {
+	if s.config.Host == "" {
+		return missing("the daemon's own value of %s would decide: doctor cannot see it", list(s.references()))
+	}
+	return missing("the daemon may have another value of %s all the same: from its init system or an entrypoint, or none at all before 18.10", list(s.references()))
 }
 
 // doubtURL lowers what was concluded about a URL that came from doctor's own

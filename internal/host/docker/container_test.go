@@ -17,6 +17,7 @@ import (
 	"rekey"
 	"rekey/internal/host"
 	"rekey/internal/host/docker"
+	"rekey/internal/host/docker/dockertest"
 )
 
 func TestRunnersAreFoundAmongOtherContainers(t *testing.T) {
@@ -24,7 +25,9 @@ func TestRunnersAreFoundAmongOtherContainers(t *testing.T) {
 	d := real(t)
 	d.run(t, "found-running", nil)
 	d.create(t, "found-stopped", nil)
-	d.create(t, "found-by-command", func(c *container.Config, _ *container.HostConfig) { c.Image = "shop/web:1" })
+	d.create(t, "found-by-command", func(c *container.Config, _ *container.HostConfig) {
+		c.Image, c.Entrypoint, c.Cmd = dockertest.OtherName, []string{"/usr/bin/gitlab-runner"}, []string{"run"}
+	})
 	d.create(t, "lost-registered", func(c *container.Config, _ *container.HostConfig) {
 		c.Cmd = []string{"register", "--non-interactive", "--token", "glrt-CANARYARG"}
 	})
@@ -32,7 +35,7 @@ func TestRunnersAreFoundAmongOtherContainers(t *testing.T) {
 		c.Labels = map[string]string{"com.gitlab.gitlab-runner.managed": "true"}
 	})
 	d.create(t, "lost-shop", func(c *container.Config, _ *container.HostConfig) {
-		c.Image, c.Entrypoint, c.Cmd = "shop/web:1", []string{"/usr/sbin/nginx"}, []string{"run"}
+		c.Image, c.Entrypoint, c.Cmd = dockertest.OtherName, []string{"/usr/sbin/nginx"}, []string{"run"}
 	})
 	all, err := d.open(t).Runners(t.Context())
 	if err != nil {

@@ -135,6 +135,8 @@ func (d *Daemon) Stop() {
 }
 
 // standIn plays gitlab-runner in the image: it logs a line on each stream and waits.
+// It goes by the name of the official image's init, so that no process of this
+// machine looks like a gitlab-runner to another test.
 const standIn = `package main
 
 import (
@@ -171,7 +173,7 @@ func (d *Daemon) load(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := map[string]string{
-		"usr/bin/gitlab-runner":                                string(program),
+		"usr/bin/dumb-init":                                    string(program),
 		"etc/passwd":                                           "root:x:0:0::/root:/bin/sh\nci:x:1500:1500::/srv/ci:/bin/sh\n",
 		"etc/gitlab-runner/config.toml":                        Config("image", "http://127.0.0.1/", ""),
 		"etc/gitlab-runner/.runner_system_id":                  "r_CANARYimage1\n",
@@ -184,7 +186,7 @@ func (d *Daemon) load(t *testing.T) {
 	}
 	ctx := t.Context()
 	in, err := d.Client.ImageImport(ctx, client.ImageImportSource{Source: archive(t, files), SourceName: "-"}, Image,
-		client.ImageImportOptions{Changes: []string{`ENTRYPOINT ["/usr/bin/gitlab-runner"]`, `CMD ["run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"]`}})
+		client.ImageImportOptions{Changes: []string{`ENTRYPOINT ["/usr/bin/dumb-init", "/entrypoint"]`, `CMD ["run", "--user=gitlab-runner", "--working-directory=/home/gitlab-runner"]`}})
 	if err != nil {
 		t.Fatal(err)
 	}
