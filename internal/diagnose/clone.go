@@ -31,7 +31,8 @@ func (s *section) cloneOf(o *section) bool {
 	switch {
 	case o.token == s.token && (random || otherMachine(s, o)):
 		s.found(rekey.ClonedSystemID, rekey.Warning, rekey.Likely,
-			s.evidence(s.directory(), s.now, "%s, with the same token, so that GitLab takes both for one runner manager", same))
+			s.evidence(s.directory(), s.now, "%s, with the same token, so that GitLab takes both for one runner manager", same),
+			missing("whether both are at work at the same time would make it certain: look for a running gitlab-runner where each of the two lies (`ps`, `docker ps`)"))
 	case o.token == s.token:
 		s.found(rekey.ClonedSystemID, rekey.Info, rekey.Possible, s.evidence(s.directory(), s.now, "%s, with the same token", same),
 			missing("whether both belong to one machine would decide, whose services share such an id rightly: compare `/etc/machine-id` where each of the two runs"))

@@ -3,6 +3,7 @@ package diagnose_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"rekey"
 	"rekey/internal/diagnose"
@@ -51,6 +52,39 @@ func TestClones(t *testing.T) {
 				if got != tc.want {
 					t.Errorf("%s: got %q, want %q", s.Config, got, tc.want)
 				}
+			}
+		})
+	}
+}
+
+// TestHolders: an expiring token in the files of two hosts is shared, whoever looks.
+func TestHolders(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		ids    [2]rekey.SystemID
+		expiry bool
+		want   bool
+	}{
+		"two hosts":             {[2]rekey.SystemID{"s_aaaaaaaaaaaa", "s_bbbbbbbbbbbb"}, true, true},
+		"two hosts, for ever":   {[2]rekey.SystemID{"s_aaaaaaaaaaaa", "s_bbbbbbbbbbbb"}, false, false},
+		"one host":              {[2]rekey.SystemID{"s_aaaaaaaaaaaa", "s_aaaaaaaaaaaa"}, true, false},
+		"nobody knows who else": {[2]rekey.SystemID{"s_aaaaaaaaaaaa", ""}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := facts()
+			f.Configs = nil
+			for i, id := range tc.ids {
+				s := section()
+				if tc.expiry {
+					s = section(expiresBy(0, 24*time.Hour))
+				}
+				s.Config, s.SystemID = "/srv/"+string(rune('a'+i))+"/config.toml", id
+				f.Configs = append(f.Configs, diagnose.Config{Path: s.Config, Sections: []diagnose.Section{s}})
+			}
+			got := strings.Contains(brief(diagnose.Judge(f).Sections[0]), "shared-token warning certain")
+			if got != tc.want {
+				t.Errorf("shared-token is told: %v, want %v: %s", got, tc.want, brief(diagnose.Judge(f).Sections[0]))
 			}
 		})
 	}

@@ -116,6 +116,7 @@ func (c *court) judgeWindow(s *section, l LogLine) {
 		seen = append(seen, missing("the time of the line would decide: the log does not say whether the hour is over"))
 	} else {
 		confidence = rekey.Likely
+		seen = append(seen, missing("a contact of this host in GitLab after that time (`rekey runner show ID`), or a later `Checking for jobs...` in the log, would refute it"))
 	}
 	s.found(rekey.UnhealthyWindow, rekey.Warning, confidence, seen...)
 }
@@ -161,7 +162,8 @@ func (c *court) unsavedByLog(s *section) []rekey.Evidence {
 		}
 		for _, failed := range c.Logs {
 			if failed.ID == "save-failed" && failed.Log == reset.Log && failed.Number > reset.Number {
-				return []rekey.Evidence{s.answerSeen(), s.inLog(reset), s.inLog(failed)}
+				return []rekey.Evidence{s.answerSeen(), s.inLog(reset), s.inLog(failed),
+					missing("this host's runner manager, online though the token in its file is refused, would make it certain: `rekey runner show ID` lists managers from GitLab 17.1 on")}
 			}
 		}
 	}

@@ -32,19 +32,24 @@ func (s *section) judgeRotation() {
 	version, of, known := s.runnerVersion()
 	switch {
 	case known && !version.AtLeast(15, 3):
-		s.unscheduled(likely, expires, s.inRecord("%s runs gitlab-runner %s, which cannot rotate (15.3 and later can)", of, version))
+		s.unscheduled(likely, expires, s.inRecord("%s runs gitlab-runner %s, which cannot rotate (15.3 and later can)", of, version), ownVersion)
 	case s.ExpiresAt.IsZero():
 		s.unscheduled(certain, expires, s.inFile("the section has no `token_expires_at`, so gitlab-runner will not rotate its token"))
 	case s.RotationOff && known && version.AtLeast(17, 0):
 		s.unscheduled(certain, expires, s.inFile("FF_DISABLE_AUTOMATIC_TOKEN_ROTATION keeps gitlab-runner from rotating"))
 	case s.RotationOff && !known:
-		s.unscheduled(likely, expires, s.inFile("FF_DISABLE_AUTOMATIC_TOKEN_ROTATION keeps gitlab-runner from rotating from 17.0 on"))
+		s.unscheduled(likely, expires, s.inFile("FF_DISABLE_AUTOMATIC_TOKEN_ROTATION keeps gitlab-runner from rotating from 17.0 on"), ownVersion)
 	case s.config.File.ReadOnly != "":
-		s.unscheduled(likely, expires, s.evidence(s.Config, s.now, "gitlab-runner would rotate the token and lose the new one: %s", s.config.File.ReadOnly))
+		s.unscheduled(likely, expires, s.evidence(s.Config, s.now, "gitlab-runner would rotate the token and lose the new one: %s", s.config.File.ReadOnly),
+			missing("`test -w` of the file, as the service's user and where the service runs, would make it certain"))
 	case s.config.File.Generated != "":
-		s.unscheduled(likely, expires, s.evidence(s.Config, s.now, "the file is written by %s, which would put the old token back after a rotation", s.config.File.Generated))
+		s.unscheduled(likely, expires, s.evidence(s.Config, s.now, "the file is written by %s, which would put the old token back after a rotation", s.config.File.Generated),
+			missing("the tool's source would make it certain: whether it holds this token, and when the tool runs next"))
 	}
 }
+
+// ownVersion is what decides where the version of this host's gitlab-runner does.
+var ownVersion = missing("`gitlab-runner --version` on the host would make it certain")
 
 // judgeUndated looks at a token of which neither the file nor the answer tells a
 // date: GET /runners/router/discovery, the probe from 18.7 on, never does. Tokens of
@@ -96,6 +101,9 @@ func (s *section) judgeSharers() {
 		if others <= 5 {
 			seen = append(seen, s.inRecord("runner manager %s uses the same record, its last contact was %s (%s)", m.SystemID, contact(m), m.Status))
 		}
+	}
+	if confidence == rekey.Possible {
+		seen = append(seen, missing("whether these hosts are still there would decide: a manager that is gone leaves its row for seven days"))
 	}
 	if others > 0 {
 		s.found(rekey.SharedToken, severity, confidence, seen...)

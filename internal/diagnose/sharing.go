@@ -99,6 +99,23 @@ func (h *share) others(s *section) []rekey.Evidence {
 	return seen
 }
 
+// judgeHolders tells of an expiring token that configs of several hosts hold, by the
+// files alone.
+func (c *court) judgeHolders(s *section) {
+	at, expires := s.expiry()
+	h := c.sharing[s.token]
+	if at.IsZero() || h == nil || s.SystemID == "" {
+		return
+	}
+	for _, o := range h.members {
+		if o.SystemID != "" && o.SystemID != s.SystemID && o.base == s.base {
+			s.found(rekey.SharedToken, rekey.Warning, rekey.Certain, expires,
+				o.inFile("%s stands in section %d of %s too, beside the system id %s of another host", s.token, o.Index, o.Config, o.SystemID))
+			return
+		}
+	}
+}
+
 func hasCause(list []rekey.Finding, cause rekey.Cause) bool {
 	return slices.ContainsFunc(list, func(f rekey.Finding) bool { return f.Cause == cause })
 }

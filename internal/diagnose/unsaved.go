@@ -21,7 +21,8 @@ func (c *court) unsavedByMount(s *section) {
 	switch {
 	case own.Status == "online":
 		s.found(rekey.RotationNotSaved, rekey.Failing, rekey.Likely, append(seen,
-			s.inRecord("this host's runner manager %s is online (last contact %s), so the running process holds a token that is good", own.SystemID, contact(own)))...)
+			s.inRecord("this host's runner manager %s is online (last contact %s), so the running process holds a token that is good", own.SystemID, contact(own)),
+			missing("`Failed to save config` in the log of that process would make it certain (`--log FILE`)"))...)
 	case !known:
 		for i := range s.findings {
 			if g := &s.findings[i]; g.Cause == rekey.RotatedElsewhere && g.Confidence == rekey.Likely {

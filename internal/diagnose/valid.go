@@ -24,6 +24,7 @@ func (c *court) judgeValid(s *section) {
 	s.judgeVersions()
 	s.judgeRotation()
 	s.judgeSharers()
+	c.judgeHolders(s)
 	if s.record() == nil {
 		s.tellValidRight()
 	}
@@ -191,6 +192,7 @@ func (s *section) judgeIdle() {
 		seen = append(seen, s.inRecord("runner %d takes no job without tags; its tags are: %s", r.ID, strings.Join(r.Tags, ", ")))
 	}
 	if len(seen) > 0 {
+		seen = append(seen, missing("the job that waits would decide: `rekey doctor --job URL` compares its tags and its ref with these settings"))
 		s.found(rekey.OnlineButIdle, rekey.Info, rekey.Possible, seen...)
 	}
 }

@@ -39,6 +39,15 @@ var rotationScenarios = []Scenario{
 		},
 		Cells: []Cell{{Verdict: "valid", Answer: "rotation-not-scheduled likely"}},
 	},
+	{
+		Cause: "shared-token", Name: "one config rolled out to two hosts, and both looked at",
+		Plant: func(w *World) {
+			s := w.Planted(w.soon())
+			w.Config("one", thisHost, s)
+			w.Config("two", otherHost, named("planted too", s))
+		},
+		Cells: []Cell{{Verdict: "valid", Answer: "shared-token certain + duplicate-token certain"}},
+	},
 	shared("two hosts of one image, both at work", true, "certain"),
 	shared("a second host that was switched off", false, "possible"),
 }
