@@ -57,6 +57,9 @@ instance runner needs an administrator.`,
 	accessFlags(cmd, &in.Access)
 	proofFlags(cmd, &in.Proof)
 	stateFlags(cmd, &in.State)
+	wait := s.Lookup("proof-wait") // both records serve meanwhile, and a busy host polls late
+	wait.DefValue = "2m0s"
+	in.Proof.Wait = 2 * time.Minute
 	return cmd
 }
 

@@ -300,7 +300,10 @@ func (e *Engine) retireOld(ctx context.Context, op *operation, gl GitLab) (any, 
 // gitlab-runner that was not signalled loads the file within three, and one that
 // was writing it just then puts the old section back.
 func (e *Engine) quiet(ctx context.Context, op *operation) error {
-	settling := orDefault(e.Options.Settling, 4*time.Second)
+	settling, err := e.untilQuiet(op)
+	if err != nil {
+		return err
+	}
 	rest := settling
 	if !op.swapped.IsZero() {
 		rest = settling - e.Clock.Now().Sub(op.swapped)
@@ -327,6 +330,34 @@ func (e *Engine) quiet(ctx context.Context, op *operation) error {
 		return joined(gone, op.journal.Fail(step, gone))
 	}
 	return nil
+}
+
+// untilQuiet is how long after the swap a gitlab-runner may still ask with the old
+// token: it loads the file within seconds, and then ends the round over the
+// sections that it is in, which takes a check_interval (RunCommand.feedRunners).
+// Who wants no second look at the file wants no waiting either.
+func (e *Engine) untilQuiet(op *operation) (time.Duration, error) {
+	settling := orDefault(e.Options.Settling, 4*time.Second)
+	if settling < time.Second {
+		return settling, nil
+	}
+	round := time.Duration(0)
+	for _, s := range op.sites {
+		data, err := e.Host.Read(s.Config)
+		if err != nil {
+			return 0, err
+		}
+		doc, err := e.parse(s.Config, data)
+		if err != nil {
+			return 0, err
+		}
+		seconds := doc.CheckInterval()
+		if seconds <= 0 {
+			seconds = 3
+		}
+		round = max(round, time.Duration(seconds)*time.Second)
+	}
+	return settling + round, nil
 }
 
 // retired reports whether the old record of an overlap is deleted, or may be:
