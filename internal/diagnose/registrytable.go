@@ -18,7 +18,7 @@ var tokenEntries = []Entry{
 		Meaning:   "A registration token stands where the runner's authentication token belongs.",
 		Severity:  rekey.Failing,
 		Remedy:    "Run `rekey fix` to create a runner and write its authentication token into the section; by hand, create the runner in GitLab and paste its `glrt-` token as `token`.",
-		Known:     "The text of `token` begins with `GR1348941`, which GitLab gives to registration tokens only. Nothing is sent.",
+		Known:     "The text of `token` begins with `GR1348941`, which GitLab gives to registration tokens only; or it stands in the key `runner-registration-token` of a Helm release's or Operator's Secret and is no `glrt-` token, as registration tokens were before they had a prefix: that is only likely, and the verdict unknown. Nothing is sent.",
 		ByHand:    "Create a runner in GitLab (Settings > CI/CD > Runners > New runner), copy the `glrt-` token that is shown once, and put it into `token` of this `[[runners]]` section. gitlab-runner reloads the file by itself.",
 		ByRekey:   "`rekey fix` creates the record with a user token (`create_runner`), or takes a `glrt-` token made by a colleague with `--token-file`, edits the section and proves that GitLab accepts it.",
 		UserToken: "No.",
