@@ -6,6 +6,7 @@ package app
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"rekey"
@@ -17,6 +18,9 @@ type App struct {
 	getenv  func(string) (string, bool)
 	version string
 	scrub   *redact.Scrubber
+
+	mu   sync.Mutex
+	seen []rekey.Token // not known to scrub yet
 }
 
 // New returns an App that reads the environment through getenv and calls itself
@@ -30,7 +34,24 @@ func (a *App) Now() time.Time { return time.Now() }
 
 // Scrub frees a text for people of every token that this process has seen, and
 // of everything that looks like one: a net under what is already careful.
-func (a *App) Scrub(text string) string { return a.scrub.Scrub(text) }
+func (a *App) Scrub(text string) string {
+	a.mu.Lock()
+	seen := a.seen
+	a.seen = nil
+	if len(seen) > 0 {
+		a.scrub.Add(seen...)
+	}
+	a.mu.Unlock()
+	return a.scrub.Scrub(text)
+}
+
+// saw has Scrub know the tokens. They are taught when there is a text to scrub: all
+// the forms of ten thousand tokens are more than what doctor keeps of their sections.
+func (a *App) saw(tokens ...rekey.Token) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen = append(a.seen, tokens...)
+}
 
 func (a *App) env(names ...string) string {
 	for _, name := range names {

@@ -119,7 +119,7 @@ func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources [
 			tokens = append(tokens, s.Token)
 		}
 	}
-	a.scrub.Add(tokens...) // all at once: each call sorts what is known anew
+	a.saw(tokens...)
 	if err := ctx.Err(); err != nil {
 		return facts, rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
 	}

