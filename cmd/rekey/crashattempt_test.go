@@ -23,6 +23,7 @@ type scenario struct {
 	lose    func() *loss
 	canary  bool     // a simulated runner polls
 	wait    string   // --proof-wait, where not 0s
+	whole   bool     // every section is changed, not the broken one alone
 	twin    bool     // a second host holds the token, and its config is given too
 	rare    bool     // a run takes seconds: fewer points outside of make crash
 	late    bool     // points before the edit is done are left to other scenarios

@@ -134,6 +134,9 @@ func (a *attempt) wantOnlyIntended() {
 		a.t.Fatalf("%s: the config had %d lines and has %d:\n%s", a.what, len(was), len(is), now)
 	}
 	begin := slices.IndexFunc(was, func(l string) bool { return strings.Contains(l, "--- broken ---") })
+	if a.whole {
+		begin = 0
+	}
 	for i := range was {
 		if was[i] == is[i] {
 			continue

@@ -43,6 +43,19 @@ var overlapTwin = scenario{
 	check: func(a *attempt) { a.wantSuccessor(); a.wantTwin() },
 }
 
+// overlapTwo: two sections of one file at once, whose edits are made together.
+var overlapTwo = scenario{
+	name: "overlap, two sections", version: "18.8", words: []string{"rotate", "broken", "steady", "--yes"}, fields: tokenEdit, tags: deployTags, whole: true,
+	plant: overlap.plant,
+	check: func(a *attempt) { a.wantSuccessor(); a.wantRotated("steady") },
+}
+
+var inPlaceTwo = scenario{
+	name: "in-place, two sections", version: "18.8", words: slices.Concat(overlapTwo.words, []string{"--strategy", "in-place"}), fields: tokenEdit, tags: deployTags, whole: true,
+	plant: overlap.plant,
+	check: func(a *attempt) { a.wantRotated("broken"); a.wantRotated("steady") },
+}
+
 // overlapPolled: a gitlab-runner works with the config all the while, so that its
 // manager is seen on both records.
 var overlapPolled = scenario{
@@ -95,6 +108,14 @@ func (a *attempt) wantSuccessor() {
 		if r.ID == int64(now.ID) && (r.Description != "broken" || r.Paused) {
 			a.errorf("the new record is %+v, want it active and described as broken", r)
 		}
+	}
+}
+
+// wantRotated: the section has another token than before.
+func (a *attempt) wantRotated(name string) {
+	a.t.Helper()
+	if a.sectionNamed(name).Token == sectionsOf(a, a.original)[name].Token {
+		a.errorf("section %q has the token that it had", name)
 	}
 }
 

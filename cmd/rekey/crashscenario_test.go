@@ -169,7 +169,7 @@ func scenarios() []scenario {
 	return []scenario{createDeleted, resetRotated, resetLost, given, rewrite, mendURL, assign, register, registerFirst,
 		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven,
 		givenUp(createDeleted), givenUp(resetCanary),
-		overlap, overlapProjects, overlapTwin, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost}
+		overlap, overlapProjects, overlapTwin, overlapTwo, inPlaceTwo, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost}
 }
 
 func both(one, two func(*attempt)) func(*attempt) {
