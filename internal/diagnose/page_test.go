@@ -39,6 +39,9 @@ func page(e Entry) string {
 	fmt.Fprintf(&b, "<!-- Generated from internal/diagnose/registrytable.go: go test ./internal/diagnose -update -->\n\n")
 	fmt.Fprintf(&b, "# %s\n\n%s\n\n", e.Cause, e.Meaning)
 	fmt.Fprintf(&b, "Severity: %s, unless the evidence says otherwise.\n\n", e.Severity)
+	if e.Symptom != "" {
+		fmt.Fprintf(&b, "## What you see\n\n%s\n\n", e.Symptom)
+	}
 	for _, part := range []struct{ title, text string }{
 		{"What to do", e.Remedy}, {"How doctor knows", e.Known}, {"By hand", e.ByHand},
 		{"With rekey", e.ByRekey}, {"Is a user token needed to tell?", e.UserToken},

@@ -12,11 +12,12 @@ import (
 // and with a trailing slash; a published address may be put before it.
 const DocsDir = "docs/findings/"
 
-// Entry is what is written down about one cause. Every field but Explains is
+// Entry is what is written down about one cause. Every field but Symptom and Explains is
 // filled; a test refuses an incomplete one.
 type Entry struct {
 	Cause     rekey.Cause
 	Meaning   string         // one sentence
+	Symptom   string         // what people see who have it, "" for nothing of its own
 	Severity  rekey.Severity // unless the evidence says otherwise
 	Remedy    string         // imperative: the rekey command, and the way by hand
 	Known     string         // how doctor knows
