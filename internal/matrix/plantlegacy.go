@@ -80,7 +80,7 @@ var legacyScenarios = []Scenario{
 		Cells: []Cell{{Verdict: "valid", Answer: "runner-token-in-legacy-field certain"}},
 	},
 	{
-		Cause: "runner-token-in-legacy-field", Name: "a gitlab-runner before 15.8 sends it as a registration token",
+		Cause: "runner-token-in-legacy-field", Name: "a gitlab-runner up to 15.8 sends it as a registration token",
 		Plant: func(w *World) {
 			r := w.Made("instance", 0, nil)
 			w.Config("host", thisHost, w.Planted(r))
