@@ -16,7 +16,7 @@ func accessFlags(cmd *cobra.Command, a *app.Access) {
 	f.StringVar(&a.TokenFile, "gitlab-token-file", "", "file with a personal, group or project access token (else the variable GITLAB_TOKEN)")
 	f.StringVar(&a.CAFile, "ca-file", "", "PEM file with the CA of the GitLab, where the system does not know it")
 	f.Float64Var(&a.RPS, "rps", app.DefaultRPS, "requests a second to one GitLab, at most; 0 lifts the limit")
-	f.DurationVar(&a.Timeout, "timeout", 30*time.Second, "how long one GitLab may go without a usable answer")
+	f.DurationVar(&a.Timeout, "timeout", 30*time.Second, "how long one GitLab may go without a usable answer; waiting for --rps does not count")
 }
 
 // probeFlags say how far a diagnosis may go.
