@@ -77,7 +77,7 @@ func exampleFacts() Facts {
 	refused.Kind, refused.Status, refused.Message, refused.RunnerID = rekey.AnswerRefused, 403, "403 Forbidden", 0
 	record := func(id rekey.RunnerID, lookup Lookup) Record {
 		return Record{Lookup: lookup, Request: "GET " + base + "/api/v4/runners/" + strconv.FormatInt(int64(id), 10), At: now,
-			Runner: rekey.Runner{ID: id, Scope: rekey.ScopeProject, Status: "online", RunUntagged: true, Paused: true, Version: "17.11.0"}}
+			Runner: rekey.Runner{ID: id, Scope: rekey.ScopeProject, Status: "online", RunUntagged: true, Paused: true, Version: "17.11.0", Projects: []rekey.Ref{{ID: 3, Path: "acme/web"}}}}
 	}
 	section := func(index, line int, name, token string, id rekey.RunnerID) Section {
 		return Section{Config: path, Index: index, Line: line, Name: name, URL: base + "/", RunnerID: id,
