@@ -57,7 +57,9 @@ func (s *section) judgeMisdirected() {
 	if target := upgrade(s.Answer.Request, s.Answer.Location); target != "" {
 		f.Confidence = rekey.Certain
 		f.Remedy = "Write `https://` in place of `http://` in `url` of the section, then run `rekey doctor` again; a redirect would send the token in clear first."
+		return
 	}
+	f.Evidence = append(f.Evidence, missing("GitLab's start page at this URL, in a browser, would make it certain; what stands after the host in it is wrong, unless GitLab is installed below that path"))
 }
 
 // upgrade returns the target of a redirect from http to https on one host.

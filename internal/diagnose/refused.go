@@ -66,10 +66,12 @@ func (c *court) refusedExpired(s *section, byServer bool) {
 	f := s.found(rekey.TokenExpired, rekey.Failing, rekey.Likely, s.answerSeen(), s.datePast())
 	switch {
 	case !byServer:
+		f.Evidence = append(f.Evidence, missing("GitLab's own clock would make it certain: compare the date with the time on its server"))
 	case s.record() != nil:
 		f.Confidence = rekey.Certain
 		f.Evidence = append(f.Evidence, s.recordExists())
 	default:
+		f.Evidence = append(f.Evidence, missing("whether runner %d is still there would make it certain: GET /runners/%d with a user token", s.RunnerID, s.RunnerID))
 		s.tellRight("that the runner was not deleted as well")
 	}
 }
@@ -113,7 +115,8 @@ func (c *court) refusedFound(s *section) {
 	case isOwn:
 		seen = append(seen, own, missing("GitLab's audit events would make it certain, or a host that holds the new token"))
 	case isForeign:
-		confidence, seen = rekey.Possible, append(seen, foreign)
+		confidence, seen = rekey.Possible, append(seen, foreign,
+			missing("whether runner %d is this host's would decide: compare its description and address on its page in GitLab", r.ID))
 		c.maybeElsewhere(s, rekey.Failing)
 		c.maybeRestored(s, rekey.Info)
 	default:
@@ -188,7 +191,8 @@ func (c *court) suspectText(s *section) {
 	lex := s.lexOfSent()
 	switch {
 	case lex.Suspicion != nil:
-		s.found(rekey.MalformedToken, rekey.Failing, rekey.Likely, s.answerSeen(), s.inFile("%s: %s", s.token, lex.Suspicion.Text))
+		s.found(rekey.MalformedToken, rekey.Failing, rekey.Likely, s.answerSeen(), s.inFile("%s: %s", s.token, lex.Suspicion.Text),
+			missing("the token as it was first shown would make it certain: compare it with the secret store or the file that it came from"))
 		if s.Record.Lookup != LookupGone {
 			s.tellRight("whether the runner itself is still there")
 		}

@@ -33,7 +33,8 @@ func (c *court) judgeOlderWorks(s *section) {
 		}
 		s.found(rekey.ServerRestored, rekey.Failing, rekey.Likely, s.answerSeen(),
 			s.inFile("this token was obtained %s", day(s.ObtainedAt)),
-			o.inAnswer("an older token of runner %d, %s of section %d of %s, obtained %s, is accepted", s.RunnerID, o.token, o.Index, o.Config, day(o.ObtainedAt)))
+			o.inAnswer("an older token of runner %d, %s of section %d of %s, obtained %s, is accepted", s.RunnerID, o.token, o.Index, o.Config, day(o.ObtainedAt)),
+			missing("GitLab's administrator would make it certain: was it restored from a backup of before %s?", day(s.ObtainedAt)))
 		return
 	}
 }

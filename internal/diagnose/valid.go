@@ -100,7 +100,7 @@ func (s *section) judgeProject(project string) {
 	default:
 		s.found(rekey.WrongScope, rekey.Failing, rekey.Likely,
 			s.inRecord("runner %d serves %s, as far as the user token may see", r.Runner.ID, served(r.Runner)),
-			missing("what is meant is project %s", project))
+			missing("what is meant is project %s; that project's list of runners (Settings > CI/CD > Runners) would make it certain, as a user token shows only what its owner may see", project))
 	}
 }
 

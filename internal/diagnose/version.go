@@ -35,9 +35,12 @@ func (s *section) judgeVersions() {
 	if s.SystemID != "" && s.hasOwnManager() {
 		confidence = rekey.Certain
 	}
-	s.found(rekey.VersionSkew, severity, confidence,
+	f := s.found(rekey.VersionSkew, severity, confidence,
 		s.inRecord("%s runs gitlab-runner %s, which is %s GitLab %s", of, runner, words, s.server.Version),
 		s.evidence(s.server.URL, s.server.ReadAt, "GitLab is %s (%s)", s.server.Version, s.server.ProfileEvidence))
+	if confidence != rekey.Certain {
+		f.Evidence = append(f.Evidence, missing("`gitlab-runner --version` on this host would make it certain"))
+	}
 }
 
 func (s *section) hasOwnManager() bool {

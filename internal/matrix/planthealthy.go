@@ -15,8 +15,8 @@ var healthyScenarios = []Scenario{
 	{
 		Cause: Healthy, Name: "a project runner beside a group runner",
 		Plant: func(w *World) {
-			group := w.Group("acme-healthy", 0)
-			project, path := w.Project("web", group)
+			group := w.Group(w.Unique("acme"), 0)
+			project, path := w.Project(w.Unique("web"), group)
 			one, two := w.Made("project", project, nil), w.Made("group", group, nil)
 			w.Config("host", thisHost, w.Planted(one), named("planted too", w.Planted(two)))
 			w.Args = append(w.Args, "--expect-project", path)

@@ -125,6 +125,10 @@ func (r *Result) plausible(f finding) {
 	if len(f.Evidence) == 0 || f.Remedy == "" || f.Docs == "" {
 		r.wrong("%s lacks evidence, remedy or page", f.term())
 	}
+	open := func(e evidence) bool { return e.Where == "" && strings.Contains(e.Seen, "would") }
+	if f.Confidence != "certain" && !slices.ContainsFunc(f.Evidence, open) {
+		r.wrong("%s does not say what would decide", f.term())
+	}
 }
 
 func (r *Result) compare(answer string) {
