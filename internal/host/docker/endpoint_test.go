@@ -3,6 +3,9 @@ package docker_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +84,44 @@ func TestADaemonThatCannotBeNamed(t *testing.T) {
 		_, err := docker.Open(docker.Options{Home: home, Context: tt.context, Getenv: func(name string) string { return tt.env[name] }})
 		if err == nil || rekey.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.text) || !strings.Contains(rekey.HintOf(err), tt.hint) {
 			t.Errorf("%q %v: got %v (%s; hint %q), want %q and the hint %q", tt.context, tt.env, err, rekey.KindOf(err), rekey.HintOf(err), tt.text, tt.hint)
+		}
+	}
+}
+
+// TestAContextsCAIsUsed asks a daemon over TLS that only the context's CA vouches for.
+func TestAContextsCAIsUsed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Api-Version", "1.41")
+		_, _ = w.Write([]byte("[]"))
+	}))
+	t.Cleanup(server.Close)
+	home := t.TempDir()
+	sum := sha256.Sum256([]byte("far"))
+	id := hex.EncodeToString(sum[:])
+	for path, text := range map[string]string{
+		"meta/" + id + "/meta.json":    `{"Name":"far","Endpoints":{"docker":{"Host":"tcp://` + server.Listener.Addr().String() + `"}}}`,
+		"tls/" + id + "/docker/ca.pem": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
+	} {
+		path = filepath.Join(home, ".docker", "contexts", path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for context, want := range map[string]bool{"far": true, "": false} {
+		d, err := docker.Open(docker.Options{Home: home, Context: context, Getenv: func(name string) string {
+			return map[string]string{"DOCKER_HOST": "tcp://" + server.Listener.Addr().String()}[name]
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := d.Runners(t.Context())
+		if (err == nil) != want || len(all) != 0 {
+			t.Errorf("context %q: got %v, %v; want that TLS works %v", context, all, err, want)
 		}
 	}
 }

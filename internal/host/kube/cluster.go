@@ -133,6 +133,34 @@ func (c *Cluster) bounded(ctx context.Context) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, c.patience)
 }
 
+// admitted sends one request where a program of the kubeconfig makes the
+// credentials. Such a program may wait for a person at a browser, and client-go
+// cannot end it: so the request is left behind when the time is over, and ends with
+// the program.
+func (c *Cluster) admitted(ctx context.Context) error {
+	plugin := c.config.ExecProvider
+	if plugin == nil {
+		return nil
+	}
+	bounded, stop := c.bounded(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, _ = c.raw.Get().AbsPath("/version").DoRaw(bounded)
+	}()
+	defer stop()
+	select {
+	case <-done:
+		return nil
+	case <-bounded.Done():
+	}
+	if ctx.Err() != nil {
+		return c.denied(ctx, request{"get", apiGroups, "", ""}, ctx.Err())
+	}
+	return rekey.Errorf(rekey.KindUnavailable, "%s, which makes the credentials of %s, did not end within %s", plugin.Command, c.who(), c.patience).
+		WithHint("log in with it once, so that `kubectl get pods` answers without a question, and try again")
+}
+
 // kind is a kind of object that is asked for.
 type kind struct{ group, version, resource string }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -124,27 +123,4 @@ func (r *Release) SystemID(ctx context.Context) (id rekey.SystemID, problem stri
 		problem = "no pod of " + r.place() + " runs, and each draws its own at its start"
 	}
 	return "", problem
-}
-
-// File reads a file of the pod that comes from a Secret or a ConfigMap.
-func (r *Release) File(ctx context.Context, name string) ([]byte, error) {
-	for _, m := range r.container.VolumeMounts {
-		below, covered := strings.CutPrefix(path.Clean(name), strings.TrimSuffix(m.MountPath, "/"))
-		i := slices.IndexFunc(r.volumes, func(v volume) bool { return v.Name == m.Name })
-		if !covered || i < 0 || below != "" && below[0] != '/' || below == "" && m.SubPath == "" {
-			continue
-		}
-		file := path.Join(m.SubPath, strings.TrimPrefix(below, "/"))
-		for _, o := range r.volumes[i].origins() {
-			key := o.key(file)
-			if key == "" {
-				continue
-			}
-			data, err := r.value(ctx, o, key)
-			if err == nil || rekey.KindOf(err) != rekey.KindNotFound {
-				return data, err
-			}
-		}
-	}
-	return nil, rekey.Errorf(rekey.KindNotFound, "no Secret or ConfigMap of %s/%s is mounted at %s", r.Namespace, r.Name, name)
 }

@@ -34,6 +34,9 @@ type Release struct {
 // their tokens and pods. name, unless "", is a release's, a Deployment's or an
 // operator's runner's. notes say what was not looked at. No release is an error.
 func (c *Cluster) Releases(ctx context.Context, namespace, name string) (found []*Release, notes []string, err error) {
+	if err := c.admitted(ctx); err != nil {
+		return nil, nil, err
+	}
 	all, namespace, notes, err := c.deployments(ctx, namespace, name)
 	if err != nil {
 		return nil, notes, err
