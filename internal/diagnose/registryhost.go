@@ -99,10 +99,10 @@ var hostEntries = []Entry{
 		Meaning:   "GitLab went back to an earlier state, or lost its secrets: what it issued since does not count there any more.",
 		Severity:  rekey.Failing,
 		Remedy:    "Ask GitLab's administrator before any token is reset; then bring every section in step with `rekey fix`, one plan for all; by hand, put the older token back where one still works, and create anew what is gone.",
-		Known:     "An older token of the same record is accepted while the newer one is refused; or GitLab accepts no token of these configs and answers 500 when it is to show their records. That several records are gone and all of them are newer than those that are there is a hint.",
+		Known:     "Any of these: an older token of the same record is accepted while the newer one is refused; several records are gone whose ids GitLab has not reached yet, while an older runner is accepted (an administrator's user token can read the newest id); GitLab accepts no token and answers 500 where it has to decrypt, which is what a GitLab without its gitlab-secrets.json does. Otherwise a restore is one of several explanations for a refused token, and is told as possible.",
 		ByHand:    "After a restore from a backup the tokens and runners made since are gone and earlier tokens are good again. After lost secrets (gitlab-secrets.json) no token can be decrypted: the administrator repairs that on the server (`gitlab-rake gitlab:doctor:secrets`) before anything else.",
 		ByRekey:   "`rekey doctor` over all configs at once shows it; a single section cannot. `rekey fix` creates what is gone and resets what is there, once the server is well.",
-		UserToken: "Not where an older token of the record stands in another config; else yes: " + needsReader + ".",
+		UserToken: "Not where an older token of the record stands in another config. Else an administrator's, with `read_api`: it reads the newest runner's id and sees that a group cannot be decrypted." + needsReader + ".",
 		Explains:  []rekey.Cause{rekey.RotatedElsewhere, rekey.RecordDeleted},
 	},
 	{
