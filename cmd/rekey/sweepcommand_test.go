@@ -29,6 +29,10 @@ func (d *demoRun) commands() {
 	d.rekey("", anyCode, "doctor", "--config", alpha, "--rps", "0", "-o", "json")
 	d.rekey("", 0, with("register", "--config", alpha, "--name", "registered", "--scope", "instance", "--tag-list", "sweep")...)
 	d.sections(alpha)
+	d.rekey("", 0, with("rotate", "registered", "--config", alpha, "--yes", "--strategy", "in-place")...)
+	d.sections(alpha)
+	d.rekey("", anyCode, "rotate", "registered", "--config", alpha, "--yes", "--rps", "0", "--proof-wait", "10s", "--recheck-after", "0s")
+	d.sections(alpha)
 	d.rekey("", 0, "runner", "list")
 
 	own, id, token := d.broken()

@@ -27,6 +27,9 @@ type RotateInput struct {
 	DryRun       bool
 	Progress     func(done, total int)
 	Report       func(Event)
+	// WaitOn is asked, one question at a time, whether to wait longer for the jobs
+	// of a record; nil is no.
+	WaitOn func(runner rekey.RunnerID, name string, waited time.Duration) bool
 }
 
 // Rotation is one rotation under way: a Fix with another plan.
@@ -61,8 +64,21 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 	}
 	if !f.stateless {
 		f.engine.Options.DrainTimeout = max(in.DrainTimeout, time.Nanosecond)
+		f.engine.WaitOn = oneAtATime(in.WaitOn)
 	}
 	return &Rotation{Fix: f, in: in}, nil
+}
+
+func oneAtATime(ask func(rekey.RunnerID, string, time.Duration) bool) func(rekey.Target, time.Duration) bool {
+	if ask == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	return func(t rekey.Target, waited time.Duration) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return ask(t.RunnerID, t.Name, waited)
+	}
 }
 
 // Plan reads the configs, and asks GitLab about the records to rotate alone.

@@ -79,6 +79,11 @@ func (c *command) runRotate(ctx context.Context, in app.RotateInput, f fixFlags)
 	f.proof = in.Proof
 	looked, rotated := c.progress("looked at"), &counted{progress: c.progress("rotated")}
 	in.DryRun, in.Progress, in.Report = f.dryRun, looked.update, rotated.tell(c.conversation())
+	if c.InTTY && !f.yes {
+		in.WaitOn = func(runner rekey.RunnerID, name string, waited time.Duration) bool {
+			return c.confirm(fmt.Sprintf("%s: runner %d still runs a job after %s. Wait as long again?", name, runner, waited))
+		}
+	}
 	rotation, err := c.app.Rotate(ctx, in)
 	if err != nil {
 		return err

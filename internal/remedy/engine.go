@@ -55,6 +55,9 @@ type Engine struct {
 	// no user token is for it.
 	GitLab  func(base string) GitLab
 	Options Options
+	// WaitOn is asked whether to wait as long again for a record's jobs; nil is no.
+	// It is called from several goroutines.
+	WaitOn func(t rekey.Target, waited time.Duration) bool
 	// Report is called for each event, from several goroutines; nil is silence.
 	Report func(Event)
 

@@ -176,6 +176,10 @@ func (e *Engine) drain(ctx context.Context, op *operation) (any, string, error) 
 		if p.wait(ctx) {
 			continue
 		}
+		if err == nil && ctx.Err() == nil && e.WaitOn != nil && e.WaitOn(op.target, limit) {
+			p = e.patience(limit)
+			continue
+		}
 		if err == nil {
 			err = stop("run `rekey rotate` again: it goes on waiting, and retires the record once it is idle",
 				"runner %d still runs a job after %s; it is paused, runner %d serves, and both sections stay until the job has ended", op.target.RunnerID, limit, op.issued.ID)

@@ -135,6 +135,12 @@ func TestAnOverlapWaitsForJobs(t *testing.T) {
 	if waited := w.clock.Now().Sub(begun); r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "still runs a job") || waited < time.Hour || waited > 2*time.Hour {
 		t.Errorf("got %+v after %s, want it open after an hour", r, waited)
 	}
+	e, asked := w.engine(), 0
+	e.WaitOn = func(t rekey.Target, waited time.Duration) bool { asked++; return asked < 3 && waited == time.Hour }
+	begun = w.clock.Now()
+	if again, err := e.Resume(t.Context()); err != nil || again[0].Status != rekey.StatusOpen || asked != 3 || w.clock.Now().Sub(begun) < 3*time.Hour {
+		t.Errorf("asked %d times whether to wait on: %+v, %v, want it open after the third hour", asked, again, err)
+	}
 	if a := w.Call("PUT", "jobs/"+itoa(job.ID), "", labtest.M{"token": job.Token, "state": "success"}); a.Status != http.StatusOK {
 		t.Errorf("the job that ran during the pause: %d %s, want it to end well", a.Status, a.Body)
 	}
