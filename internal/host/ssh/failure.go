@@ -61,14 +61,19 @@ func lastLine(text string) string {
 			last = line
 		}
 	}
-	last = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, last)
+	last = printable(last)
 	if runes := []rune(last); len(runes) > most {
 		last = string(runes[:most]) + "…"
 	}
 	return last
+}
+
+// printable is a text of the host without what a terminal would obey.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
 }

@@ -69,7 +69,7 @@ func (h *Host) introduce() error {
 		return err
 	}
 	h.system, h.boot = a.facts["system"], a.facts["boot"]
-	h.user, h.home, h.service = a.said("user"), a.said("home"), a.said("service")
+	h.user, h.home, h.service = printable(a.said("user")), a.said("home"), a.said("service")
 	if h.uid, err = strconv.Atoi(a.facts["uid"]); err != nil {
 		h.uid = -1
 	}

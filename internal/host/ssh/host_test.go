@@ -338,3 +338,26 @@ func TestALoginMayBeNoisy(t *testing.T) {
 		t.Errorf("got %q and %v, want the config", data, err)
 	}
 }
+
+// TestAHostThatFloodsIsLeft: what a host says is bounded, whatever it is.
+func TestAHostThatFloodsIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, flood := range map[string]string{
+		"before the greeting": "exec yes noise",
+		"a line without end":  "echo; echo rekey reads; exec cat /dev/zero",
+		"facts":               "echo; echo rekey reads; exec yes 'fact of something'",
+		"data":                "echo; echo rekey reads; exec yes ' 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f'",
+		"no hexadecimal":      "echo; echo rekey reads; exec yes ' xyz'",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := filepath.Join(t.TempDir(), "ssh")
+			if err := os.WriteFile(fake, []byte("#!/bin/sh\n"+flood+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ssh.Dial(t.Context(), ssh.Target{Host: "runner1"}, ssh.Options{Program: fake, Wait: time.Minute}); err == nil {
+				t.Error("a host that floods was taken for one")
+			}
+		})
+	}
+}

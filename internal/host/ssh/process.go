@@ -22,6 +22,9 @@ func (h *Host) processes() (found []host.Process, problem string) {
 	last := "" // the fact whose data comes next
 	finish := func() {
 		if p, ok := raw.Process(h.started); ok {
+			if printable(p.Config) != p.Config {
+				p.Config, p.ConfigFrom, p.Problem = "", "", "the name of its config has control characters"
+			}
 			found = append(found, p)
 		}
 	}

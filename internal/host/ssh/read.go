@@ -41,7 +41,7 @@ func (h *Host) lookAgain(name string) entry {
 	if err != nil {
 		return entry{obstacle: "gone"}
 	}
-	e := entry{obstacle: a.obstacle, kind: a.facts["kind"], link: a.said("link"), real: a.said("real"), linked: a.marks["link"], unreadable: a.marks["unreadable"]}
+	e := entry{obstacle: a.obstacle, kind: a.facts["kind"], link: printable(a.said("link")), real: a.said("real"), linked: a.marks["link"], unreadable: a.marks["unreadable"]}
 	if words := strings.Fields(a.facts["stat"]); len(words) == 4 {
 		var modified, changed int64
 		e.size, _ = strconv.ParseInt(words[0], 10, 64)

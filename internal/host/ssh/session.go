@@ -25,6 +25,7 @@ var script string
 const (
 	greeting      = "rekey reads" // the script's first line
 	mostNoise     = 256 << 10     // that a login may print before it
+	mostFacts     = 100_000
 	mostLine      = 64 << 10
 	mostComplaint = 16 << 10
 )
@@ -158,7 +159,7 @@ func (s *session) exchange(name string, limit int, path string, record func(key,
 	if _, err := fmt.Fprintf(s.in, "%s %d %s\n", name, limit, octal(path)); err != nil {
 		return a, err
 	}
-	for {
+	for told := 0; ; {
 		line, err := s.lines.ReadSlice('\n')
 		if err != nil {
 			return a, err
@@ -172,9 +173,12 @@ func (s *session) exchange(name string, limit int, path string, record func(key,
 				return a, err
 			}
 			if len(a.data) > limit+mostLine {
-				return a, errors.New("the host sends more than it was asked for")
+				return a, errFlood
 			}
 			continue
+		}
+		if told++; told > mostFacts {
+			return a, errFlood
 		}
 		key, value, _ := strings.Cut(text, " ")
 		if record != nil {
@@ -191,6 +195,8 @@ func (s *session) exchange(name string, limit int, path string, record func(key,
 		}
 	}
 }
+
+var errFlood = errors.New("the host sends more than it was asked for")
 
 // octal writes a path so that no shell sees a character of it before printf does.
 func octal(path string) string {
