@@ -40,6 +40,9 @@ type Estimate struct {
 	Sections int
 	RPS      float64 // requests a second to the GitLab that takes longest
 	Time     time.Duration
+	// Pause is how long a GitLab wants to be left alone from now on, 0 for not at
+	// all. It may be called at any time.
+	Pause func() time.Duration
 }
 
 // DoctorOutput is what it answers. Report is the promise to programs; Warnings
@@ -141,7 +144,7 @@ func (in DoctorInput) announce(budgets *gitlab.Budgets, sections int, requests m
 	if in.Announce == nil {
 		return
 	}
-	e := Estimate{Sections: sections}
+	e := Estimate{Sections: sections, Pause: budgets.Pause}
 	for base, n := range requests {
 		rate := budgets.For(base).Rate()
 		if rate == 0 {

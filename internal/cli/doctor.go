@@ -100,8 +100,14 @@ const doctorGC = 20
 
 func (c *command) lookOnce(ctx context.Context, f *doctorFlags) (app.DoctorOutput, error) {
 	in, progress := f.in, c.progress("checked")
-	in.Progress, in.Announce = progress.update, c.announce
+	in.Progress = progress.update
+	in.Announce = func(e app.Estimate) {
+		c.announce(e)
+		progress.pausing(e.Sections, e.Pause)
+	}
+	stop := progress.redrawn()
 	out, err := c.app.Doctor(ctx, in)
+	stop()
 	progress.clear()
 	return out, err
 }

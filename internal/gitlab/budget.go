@@ -336,6 +336,18 @@ func (b *Budgets) For(base string) *Budget {
 	return b.of[key]
 }
 
+// Pause is how long the GitLab that asks for most wants to be left alone from now
+// on; 0 when none does.
+func (b *Budgets) Pause() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var longest time.Duration
+	for _, budget := range b.of {
+		longest = max(longest, budget.pause())
+	}
+	return longest
+}
+
 // Done sums the requests let through to all GitLabs.
 func (b *Budgets) Done() int64 {
 	b.mu.Lock()

@@ -100,7 +100,7 @@ func TestAGivenUpGitLabIsNotQueuedFor(t *testing.T) {
 		b := NewBudget(0.01, time.Now)
 		bound := within(time.Second, time.Now)
 		_, stop := bound(t.Context())
-		_ = sleep(t.Context(), 2 * time.Second) // GitLab's silence
+		_ = sleep(t.Context(), 2*time.Second) // GitLab's silence
 		stop()
 		began := time.Now()
 		if err := b.Wait(t.Context(), bound); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 0 {
@@ -174,6 +174,22 @@ func TestAWindowIsNotOverrun(t *testing.T) {
 		}
 		if took := time.Since(began); took > 6*time.Minute {
 			t.Errorf("200 requests took %s, want them within six windows", took)
+		}
+	})
+}
+
+func TestTheLongestPauseIsKnown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudgets(10, time.Now)
+		if got := b.Pause(); got != 0 {
+			t.Errorf("nobody asked for a pause: %s, want 0", got)
+		}
+		b.For("https://a").Observe(http.StatusTooManyRequests, header("Retry-After", "7"))
+		b.For("https://b").Observe(http.StatusTooManyRequests, header("Retry-After", "40"))
+		_ = sleep(t.Context(), 10*time.Second)
+		if got := b.Pause(); got != 30*time.Second {
+			t.Errorf("Pause = %s, want the 30s that are left", got)
 		}
 	})
 }
