@@ -168,7 +168,7 @@ func scenarios() []scenario {
 	undoGiven.check = both(undoGiven.check, keepsRecords)
 	return []scenario{createDeleted, resetRotated, resetLost, given, rewrite, mendURL, assign, register, registerFirst,
 		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven,
-		givenUp(createDeleted), givenUp(resetCanary),
+		givenUp(createDeleted), givenUp(resetCanary), aborted(createDeleted), aborted(resetRotated), aborted(resetLost),
 		overlap, overlapProjects, overlapTwin, overlapTwo, inPlaceTwo, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost}
 }
 
