@@ -46,6 +46,7 @@ Ctrl-C shows what is known by then; a second one ends at once.`,
   GITLAB_HOST=https://gitlab.example.com GITLAB_TOKEN=… rekey doctor
   rekey doctor --host ssh://root@runner1         # another host, through your ssh
   rekey doctor --inventory hosts.yml --limit ci  # a fleet, by its Ansible inventory
+  rekey doctor --host docker:// --host k8s://ci  # containers, and a namespace's releases
   rekey doctor --for-gitlab 18.0                 # before an upgrade
   rekey doctor --expect-project acme/web -o json | jq .summary
   rekey doctor -o prometheus --output-file /var/lib/node_exporter/textfile/rekey.prom

@@ -34,7 +34,7 @@ func Open(o Options) (*Daemon, error) {
 	}
 	if address, ok := strings.CutPrefix(e.host, "ssh://"); ok {
 		return nil, rekey.Errorf(rekey.KindInvalid, "%s names the daemon at ssh://%s, which rekey does not reach by itself", e.from, address).
-			WithHint("forward its socket, `ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock %s`, and set DOCKER_HOST=unix:///tmp/docker.sock", sshTarget(address))
+			WithHint("forward its socket, `ssh -nNT -L $HOME/docker.sock:/var/run/docker.sock %s`, and set DOCKER_HOST=unix://$HOME/docker.sock", sshTarget(address))
 	}
 	options := []client.Opt{client.WithHost(e.host), client.WithUserAgent("rekey")}
 	if e.ca != "" || e.cert != "" {

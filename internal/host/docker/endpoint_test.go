@@ -77,7 +77,7 @@ func TestADaemonThatCannotBeNamed(t *testing.T) {
 	}{
 		{"none", nil, rekey.KindNotFound, `there is no docker context "none"`, "docker context ls"},
 		{"empty", nil, rekey.KindInvalid, `the docker context "empty" names no daemon`, "docker context inspect empty"},
-		{"far", nil, rekey.KindInvalid, "ssh://ci@far.test:2222, which rekey does not reach by itself", "ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock -p 2222 ci@far.test"},
+		{"far", nil, rekey.KindInvalid, "ssh://ci@far.test:2222, which rekey does not reach by itself", "ssh -nNT -L $HOME/docker.sock:/var/run/docker.sock -p 2222 ci@far.test"},
 		{"", map[string]string{"DOCKER_HOST": "ssh://far.test"}, rekey.KindInvalid, "DOCKER_HOST names the daemon at ssh://far.test", "docker.sock far.test`"},
 		{"", map[string]string{"DOCKER_HOST": "tcp://far.test:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nowhere"}, rekey.KindInvalid, "cannot be asked", ""},
 	} {
