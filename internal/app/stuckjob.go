@@ -2,17 +2,14 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
+	"strconv"
 
-	"rekey"
 	"rekey/internal/diagnose"
 	"rekey/internal/gitlab"
 )
 
 // stuckJob starts from a job: which runners GitLab offers it to, and why each
-// does or does not take it. Its report has no sections; the notes tell.
+// does or does not take it.
 func (a *App) stuckJob(ctx context.Context, n *network, in DoctorInput) (DoctorOutput, error) {
 	client, err := n.needClient()
 	if err != nil {
@@ -26,79 +23,32 @@ func (a *App) stuckJob(ctx context.Context, n *network, in DoctorInput) (DoctorO
 	if err != nil {
 		return DoctorOutput{}, err
 	}
-	out := DoctorOutput{Report: diagnose.Judge(diagnose.Facts{Now: a.Now()})}
-	out.Report.Notes = append(out.Report.Notes, fmt.Sprintf("job %d (%s) of %s is %s; it wants %s", job.ID, job.Name, project, job.Status, wants(job)))
-	if job.RunnerID != 0 {
-		out.Report.Notes = append(out.Report.Notes, fmt.Sprintf("it was taken by runner %d: it is not waiting for one", job.RunnerID))
-		return out, nil
-	}
-	runners, err := client.List(ctx, gitlab.ListOptions{Reach: gitlab.ReachProject, Owner: project})
-	if err != nil {
-		return out, err
-	}
-	takers := 0
-	for _, r := range runners {
-		note, takes := a.offered(ctx, client, r.ID, job)
-		out.Report.Notes = append(out.Report.Notes, note)
-		if takes {
-			takers++
+	facts := diagnose.Job{ID: job.ID, Name: job.Name, Project: project, Status: job.Status, Ref: job.Ref, Tags: job.Tags, TakenBy: job.RunnerID}
+	if facts.TakenBy == 0 {
+		if facts.Runners, err = jobRunners(ctx, client, project, n.base); err != nil {
+			return DoctorOutput{}, err
+		}
+		if protected, err := client.BranchProtected(ctx, project, job.Ref); err == nil {
+			facts.Protected = &protected // else it may be a tag's, or nobody may know
 		}
 	}
-	out.Report.Notes = append(out.Report.Notes, jobConclusion(len(runners), takers, project))
-	return out, nil
+	return DoctorOutput{Report: diagnose.JudgeJob(a.Now(), facts)}, nil
 }
 
-func wants(job gitlab.Job) string {
-	if len(job.Tags) == 0 {
-		return "a runner that takes jobs without tags"
-	}
-	return "a runner with the tags " + strings.Join(job.Tags, ", ")
-}
-
-// offered says whether one runner would take the job, and if not, why.
-func (a *App) offered(ctx context.Context, client *gitlab.Client, id rekey.RunnerID, job gitlab.Job) (string, bool) {
-	r, err := client.Runner(ctx, id)
+// jobRunners reads the records of the runners that a project may use: the list
+// leaves their tags out.
+func jobRunners(ctx context.Context, client *gitlab.Client, project, base string) ([]diagnose.JobRunner, error) {
+	list, err := client.List(ctx, gitlab.ListOptions{Reach: gitlab.ReachProject, Owner: project})
 	if err != nil {
-		return fmt.Sprintf("runner %d: cannot be read: %v", id, err), false
+		return nil, err
 	}
-	why := refusals(r, job)
-	name := fmt.Sprintf("runner %d (%s, %s)", r.ID, r.Scope, r.Description)
-	if len(why) == 0 {
-		return name + ": would take it", true
-	}
-	return name + ": " + strings.Join(why, "; "), false
-}
-
-func refusals(r rekey.Runner, job gitlab.Job) []string {
-	var why []string
-	if r.Online == nil {
-		why = append(why, "has never contacted GitLab: run `rekey doctor` on its host")
-	} else if !*r.Online {
-		why = append(why, fmt.Sprintf("is offline, last contact %s: run `rekey doctor` on its host", r.ContactedAt.UTC().Format("2006-01-02 15:04 MST")))
-	}
-	if r.Paused {
-		why = append(why, "is paused")
-	}
-	if len(job.Tags) == 0 && !r.RunUntagged {
-		why = append(why, "takes no jobs without tags")
-	}
-	for _, tag := range job.Tags {
-		if !slices.Contains(r.Tags, tag) {
-			why = append(why, "lacks the tag "+tag)
+	var all []diagnose.JobRunner
+	for _, r := range list {
+		c := diagnose.JobRunner{ID: r.ID, Request: "GET " + base + "/api/v4/runners/" + strconv.FormatInt(int64(r.ID), 10)}
+		if c.Runner, err = client.Runner(ctx, r.ID); err != nil {
+			c.Problem = err.Error()
 		}
+		all = append(all, c)
 	}
-	if r.AccessLevel == "ref_protected" {
-		why = append(why, "takes jobs of protected refs only (this one is of "+job.Ref+")")
-	}
-	return why
-}
-
-func jobConclusion(runners, takers int, project string) string {
-	switch {
-	case runners == 0:
-		return "no runner is available to " + project + ": make one with `rekey register --project " + project + "`"
-	case takers == 0:
-		return "no runner would take this job as things are"
-	}
-	return fmt.Sprintf("%d of %d runners would take it: it may only be waiting for its turn", takers, runners)
+	return all, nil
 }
