@@ -69,7 +69,7 @@ func (s *section) pointToSource() {
 	}
 	for i, f := range s.findings {
 		switch f.Cause {
-		case rekey.MalformedToken, rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RunnerOrphaned, rekey.ServerRestored:
+		case rekey.MalformedToken, rekey.RecordDeleted, rekey.RotatedElsewhere, rekey.TokenExpired, rekey.RotationNotSaved, rekey.RunnerOrphaned, rekey.ServerRestored:
 			s.findings[i].Remedy = f.Remedy + " Here the token stands in " + s.Config + ": change it there or in the values that make it, never in a pod, and restart the pods when no job runs."
 		}
 	}

@@ -75,3 +75,13 @@ func TestATokenOfNoFileIsChangedAtItsSource(t *testing.T) {
 		}
 	}
 }
+
+func TestAPodThatRotatedKeepsTheTokenToItself(t *testing.T) {
+	t.Parallel()
+	f := facts(section(answered(rekey.AnswerRefused), looked(diagnose.LookupFound)))
+	f.Configs[0].File.Synthetic = true
+	f.Logs = []diagnose.LogLine{{Log: "kubectl logs ci-1", Number: 10, ID: "reset-succeeded", Count: 1, Runner: short, Text: "Resetting runner authentication token... succeeded"}}
+	if got, want := brief(judgeOne(t, f)), lines("invalid", "rotation-not-saved error likely < rotated-elsewhere"); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

@@ -154,11 +154,15 @@ func (c *court) judgeUnsaved(s *section) {
 }
 
 // unsavedByLog wants both lines in one log: that this section's token was reset,
-// and after it that the config could not be saved.
+// and after it that the config could not be saved. What a pod saves dies with it.
 func (c *court) unsavedByLog(s *section) []rekey.Evidence {
 	for _, reset := range c.Logs {
 		if reset.ID != "reset-succeeded" || reset.Runner == "" || !slices.Contains(c.speaksOf(reset), s) {
 			continue
+		}
+		if s.config.File.Synthetic {
+			return []rekey.Evidence{s.answerSeen(), s.inLog(reset),
+				s.evidence(s.Config, s.now, "the pod keeps the new token in its memory: what it was started with still holds the old one, and so will the next pod")}
 		}
 		for _, failed := range c.Logs {
 			if failed.ID == "save-failed" && failed.Log == reset.Log && failed.Number > reset.Number {
