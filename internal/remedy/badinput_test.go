@@ -75,8 +75,9 @@ func (s stealing) Lock(path string) (func(), error) {
 // is said, and is finished with a token that may.
 func TestAUserTokenRevokedHalfWay(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for _, call := range []string{"create", "managers", "update", "runner", "delete"} {
-		w := newWorld(t)
+		w := all.fresh()
 		_, old := w.served()
 		target := w.rotation(0)
 		w.deny[call] = true
@@ -107,8 +108,9 @@ func TestAUserTokenRevokedHalfWay(t *testing.T) {
 // second: both records serve until there is room.
 func TestADiskThatFillsUp(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for name, writes := range map[string]int{"at the addition": 0, "at the swap": 1} {
-		w := newWorld(t)
+		w := all.fresh()
 		_, old := w.served()
 		target := w.rotation(0)
 		polled, n := w.onWrite, 0
@@ -256,8 +258,9 @@ func TestACanaryThatIsStuck(t *testing.T) {
 // to settle: nothing is deleted early, and nothing waits for ever.
 func TestAClockThatJumps(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for name, jump := range map[string]time.Duration{"forward": 48 * time.Hour, "back": -48 * time.Hour} {
-		w := newWorld(t)
+		w := all.fresh()
 		w.served()
 		target := w.rotation(0)
 		e := w.engine()
@@ -279,8 +282,9 @@ func TestAClockThatJumps(t *testing.T) {
 // An interrupt at any step leaves what the next run finishes.
 func TestAnInterruptAtEveryStep(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for _, step := range rekey.StepsOf(rekey.RemedyOverlap) {
-		w := newWorld(t)
+		w := all.fresh()
 		w.served()
 		target := w.rotation(0)
 		ctx, cancel := context.WithCancel(t.Context())

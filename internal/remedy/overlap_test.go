@@ -87,8 +87,9 @@ func TestAnOverlapWaitsForEveryOnlineManager(t *testing.T) {
 
 func TestAnOverlapIsTakenBackWhileItCanBe(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for name, last := range map[string]rekey.StepKind{"proved": rekey.StepProve, "paused": rekey.StepPause, "swapped": rekey.StepSwap} {
-		w := newWorld(t)
+		w := all.fresh()
 		before, old := w.served()
 		w.deny["delete"] = true
 		if r := w.apply(w.rotation(0))[0]; r.Status != rekey.StatusOpen {
@@ -153,8 +154,9 @@ func TestAnOverlapWaitsForJobs(t *testing.T) {
 // with one record and one section.
 func TestAnOverlapLosesNothingWithAnAnswer(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for _, call := range []string{"create", "managers", "update", "runner", "delete"} {
-		w := newWorld(t)
+		w := all.fresh()
 		w.served()
 		target := w.rotation(0)
 		w.lose[call] = true

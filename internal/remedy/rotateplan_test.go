@@ -59,6 +59,7 @@ func (w *world) dated(obtained, expires time.Time) {
 // what is offered instead.
 func TestWhatIsNotRotated(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
 		plant  func(*world, labtest.Issued, *remedy.RotationPlanner)
@@ -109,7 +110,7 @@ func TestWhatIsNotRotated(t *testing.T) {
 		}, "second section", "in-place"},
 		"a reference": {func(w *world, r labtest.Issued, _ *remedy.RotationPlanner) { w.edit(r.Token, "${TOKEN}") }, "reference", "variable"},
 	} {
-		w := newWorld(t)
+		w := all.fresh()
 		_, record := w.served()
 		p := w.planner()
 		c.plant(w, record, p)
@@ -220,8 +221,9 @@ func TestAnExpiredTokenIsResetByID(t *testing.T) {
 // the new token goes to all, by either strategy, and nobody is locked out.
 func TestThreeHostsOfOneRecord(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for _, strategy := range []rekey.Remedy{rekey.RemedyReset, rekey.RemedyOverlap} {
-		w := newWorld(t)
+		w := all.fresh()
 		record := w.Runner("instance", 0, labtest.M{"tag_list": []string{"deploy"}})
 		paths := w.hosts(record, 3)
 		w.onWrite = func() {

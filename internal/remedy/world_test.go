@@ -59,6 +59,18 @@ func newWorld(t *testing.T) *world {
 		lose: map[string]bool{}, deny: map[string]bool{}, down: map[string]bool{}, calls: map[string]int{}, clock: &clock{now: time.Now()}, locked: map[string]bool{}}
 }
 
+// fresh is another host of the same lab, all of whose records are gone: a lab
+// takes longer to start than a test to run.
+func (w *world) fresh() *world {
+	w.t.Helper()
+	for _, r := range w.records("runners/all") {
+		w.Must(http.StatusNoContent, "DELETE", fmt.Sprintf("runners/%d", r.ID), nil, nil)
+	}
+	dir := w.t.TempDir()
+	return &world{Lab: w.Lab, t: w.t, config: filepath.Join(dir, "config.toml"), state: filepath.Join(dir, "state"),
+		lose: map[string]bool{}, deny: map[string]bool{}, down: map[string]bool{}, calls: map[string]int{}, clock: &clock{now: time.Now()}, locked: map[string]bool{}}
+}
+
 // section is one section of the world's config.
 type section struct {
 	name, token string
