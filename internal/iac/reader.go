@@ -3,7 +3,6 @@ package iac
 import (
 	"bytes"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"unicode/utf16"
@@ -42,7 +41,7 @@ func (r *reader) file(name string) {
 		r.run.skip(skippedArchive)
 		return
 	}
-	in, err := os.Open(name)
+	in, err := openPlain(name)
 	if err != nil {
 		r.run.unreadable(name, err)
 		return

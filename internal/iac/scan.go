@@ -44,7 +44,7 @@ func (s Scan) Run(ctx context.Context) ([]Finding, Summary, error) {
 			return nil, Summary{}, rekey.Errorf(rekey.KindNotFound, "%w", err).WithHint("name a file or a folder, such as `rekey audit .`")
 		}
 	}
-	r := &run{scan: s, excluded: excluder(s.Excludes), search: newSearcher(), queue: make(chan string, 1024)}
+	r := &run{scan: s, excluded: excluder(s.Excludes), search: newSearcher(), queue: make(chan []string, 64)}
 	r.summary.Skipped = map[string]int{}
 	var workers sync.WaitGroup
 	for range max(2, runtime.GOMAXPROCS(0)) {
@@ -63,7 +63,7 @@ type run struct {
 	scan     Scan
 	excluded func(string, bool) bool
 	search   *searcher
-	queue    chan string
+	queue    chan []string // a folder's files at a time: handing over costs more than reading a small one
 	listed   atomic.Int64
 	done     atomic.Int64
 
@@ -100,16 +100,19 @@ func (r *run) top(ctx context.Context, path string) {
 	case info.IsDir():
 		r.folder(ctx, path, "", r.ignoresAbove(path))
 	case info.Mode().IsRegular():
-		r.send(ctx, path)
+		r.send(ctx, []string{path})
 	default:
 		r.skip(skippedSpecial)
 	}
 }
 
-func (r *run) send(ctx context.Context, path string) {
-	r.listed.Add(1)
+func (r *run) send(ctx context.Context, paths []string) {
+	if len(paths) == 0 {
+		return
+	}
+	r.listed.Add(int64(len(paths)))
 	select {
-	case r.queue <- path:
+	case r.queue <- paths:
 	case <-ctx.Done():
 	}
 }
@@ -204,13 +207,24 @@ func (r *run) folder(ctx context.Context, dir, rel string, above *ignoreList) {
 			ignores = &ignoreList{above: above, dir: rel, rules: rules, tracked: tracked, at: rel}
 		}
 	}
+	var files []string
 	for _, e := range entries {
 		if ctx.Err() != nil {
 			return
 		}
-		r.entry(ctx, dir, rel, e, ignores)
+		if r.entry(ctx, dir, rel, e, ignores) {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+		if len(files) == batch {
+			r.send(ctx, files)
+			files = nil
+		}
 	}
+	r.send(ctx, files)
 }
+
+// batch is how many files are handed over at once, at most.
+const batch = 128
 
 // readListed reads what a folder says of itself: its .gitignore, and at the top of
 // a repository what git tracks.
@@ -226,8 +240,9 @@ func readListed(dir string, entries []fs.DirEntry) (rules []ignoreRule, tracked 
 	return rules, tracked
 }
 
-func (r *run) entry(ctx context.Context, dir, rel string, e fs.DirEntry, ignores *ignoreList) {
-	name, path := e.Name(), filepath.Join(dir, e.Name())
+// entry takes one entry of a folder and reports whether it is a file to read.
+func (r *run) entry(ctx context.Context, dir, rel string, e fs.DirEntry, ignores *ignoreList) bool {
+	name := e.Name()
 	if rel != "" {
 		name = rel + "/" + name
 	}
@@ -240,23 +255,26 @@ func (r *run) entry(ctx context.Context, dir, rel string, e fs.DirEntry, ignores
 	case ignores.ignored(name, e.IsDir()):
 		r.skip(skippedIgnored)
 	case e.IsDir():
-		r.folder(ctx, path, name, ignores)
+		r.folder(ctx, filepath.Join(dir, e.Name()), name, ignores)
 	case !e.Type().IsRegular():
 		r.skip(skippedSpecial)
 	default:
-		r.send(ctx, path)
+		return true
 	}
+	return false
 }
 
 func (r *run) work(ctx context.Context) {
 	reader := &reader{run: r, buffer: make([]byte, chunkSize)}
-	for path := range r.queue {
-		if ctx.Err() != nil {
-			continue
-		}
-		reader.file(path)
-		if done := r.done.Add(1); r.scan.Progress != nil {
-			r.scan.Progress(int(done), int(r.listed.Load()))
+	for paths := range r.queue {
+		for _, path := range paths {
+			if ctx.Err() != nil {
+				break
+			}
+			reader.file(path)
+			if done := r.done.Add(1); r.scan.Progress != nil {
+				r.scan.Progress(int(done), int(r.listed.Load()))
+			}
 		}
 	}
 	r.mu.Lock()
