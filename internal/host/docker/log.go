@@ -15,7 +15,7 @@ import (
 
 // The bounds of a log: its last lines, and so many bytes of them.
 const (
-	mostLines = 100_000
+	mostLines = 50_000
 	mostLog   = 64 << 20
 )
 

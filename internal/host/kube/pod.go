@@ -66,7 +66,7 @@ func (p pod) of(container string) Pod {
 
 // The bounds of a pod's log: its last lines, and so many bytes of them.
 const (
-	mostLines = 100_000
+	mostLines = 50_000
 	mostLog   = 64 << 20
 )
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 
 	"rekey"
 	"rekey/internal/host"
@@ -63,10 +64,25 @@ func (c *Cluster) Releases(ctx context.Context, namespace, name string) (found [
 		return nil, notes, nothing(namespace, name, all)
 	}
 	distinguish(found)
-	for _, r := range found {
-		r.read(ctx)
-	}
+	readAll(ctx, found)
 	return found, notes, nil
+}
+
+// atOnce is how many releases are read at a time.
+const atOnce = 8
+
+func readAll(ctx context.Context, all []*Release) {
+	slots := make(chan struct{}, atOnce)
+	var wait sync.WaitGroup
+	for _, r := range all {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			r.findPods(ctx)
+			r.findConfigs(ctx)
+		})
+	}
+	wait.Wait()
 }
 
 // deployments lists them. Who may not look everywhere is shown the namespace of the
@@ -231,10 +247,4 @@ func distinguish(all []*Release) {
 			r.Name = strings.TrimPrefix(r.Workload, "deployment/")
 		}
 	}
-}
-
-// read collects what the release's own objects tell.
-func (r *Release) read(ctx context.Context) {
-	r.findPods(ctx)
-	r.findConfigs(ctx)
 }
