@@ -46,7 +46,7 @@ func (a *App) SnapshotDiff(ctx context.Context, in SnapshotInput, was guard.Snap
 	if key.Name() != was.Key { // before anything is asked
 		return guard.Compare(was, guard.Snapshot{Key: key.Name()})
 	}
-	if len(in.Configs) == 0 {
+	if len(in.Configs) == 0 && in.Hosts.none() {
 		in.Configs = configsIn(was)
 	}
 	v := &viewer{app: a, in: in, key: key}

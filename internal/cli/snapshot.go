@@ -47,6 +47,7 @@ func snapshotFlags(cmd *cobra.Command, in *app.SnapshotInput) {
 	f.BoolVar(&in.NoTouch, "no-touch", false, "send no request that carries a runner token")
 	f.StringVar(&in.KeyFile, "key-file", "", "the key of the marks (default: snapshot.key in the state directory)")
 	stateDirFlag(cmd, &in.State)
+	hostFlags(cmd, &in.Hosts)
 	accessFlags(cmd, &in.Access)
 }
 

@@ -122,6 +122,25 @@ var supportCases = []testCase{
 		project := w.project(0)
 		w.want(w.Call("POST", at("projects/%d/ci/lint", project), w.member("projects", project, reporter), M{"content": oneJob}), 403, "")
 	}),
+	prove("6.4-commit 6.4-commit-exists 6.4-file 6.4-file-missing", func(w *world) {
+		project := w.project(0)
+		commits, file := at("projects/%d/repository/commits", project), at("projects/%d/repository/files/%s?ref=main", project, ".gitlab-ci.yml")
+		create := M{"branch": "main", "commit_message": "Add it [skip ci]", "actions": []M{{"action": "create", "file_path": ".gitlab-ci.yml", "content": "one"}}}
+		w.want(w.admin("GET", file, nil), 404, `{"message":"404 File Not Found"}`)
+		got := w.object(w.admin("POST", commits, create), 201)
+		w.has(got, "id", "short_id", "title", "message", "author_name", "parent_ids", "created_at")
+		w.is("title", got["title"], "Add it [skip ci]")
+		w.true("a message", w.object(w.admin("POST", commits, create), 400)["message"] != nil)
+		read := w.object(w.admin("GET", file, nil), 200)
+		w.is("file", []any{read["file_path"], read["encoding"], read["content"], read["ref"]}, []any{".gitlab-ci.yml", "base64", "b25l", "main"})
+	}),
+	prove("6.4-commit-missing 6.4-commit-role", func(w *world) {
+		project := w.project(0)
+		path := at("projects/%d/repository/commits", project)
+		w.want(w.admin("POST", path, M{}), 400, `{"error":"branch is missing, commit_message is missing, actions is missing"}`)
+		w.want(w.Call("POST", path, w.member("projects", project, reporter), M{"branch": "main", "commit_message": "x",
+			"actions": []M{{"action": "create", "file_path": "x", "content": "y"}}}), 403, "")
+	}),
 	prove("6.3-pipeline", func(w *world) {
 		project := w.project(0)
 		w.CIConfig(project, oneJob)
