@@ -110,23 +110,26 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	for address, want := range map[string]string{
-		"http://" + l.Addr().String(): "did not answer within 50ms",
-		"http://127.0.0.1:1":          "http://127.0.0.1:1 cannot be reached",
+	for address, tt := range map[string]struct {
+		patience time.Duration
+		want     string
+	}{
+		"http://" + l.Addr().String(): {50 * time.Millisecond, "did not answer within 50ms"},
+		"http://127.0.0.1:1":          {time.Minute, "http://127.0.0.1:1 cannot be reached"},
 	} {
 		path := filepath.Join(t.TempDir(), "config")
 		if err := os.WriteFile(path, []byte(kubetest.Kubeconfig(address, "", "t", "ci")), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := kube.Connect(kube.Options{Patience: 50 * time.Millisecond, Getenv: func(name string) string {
+		c, err := kube.Connect(kube.Options{Patience: tt.patience, Getenv: func(name string) string {
 			return map[string]string{"KUBECONFIG": path}[name]
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, _, err = c.Releases(t.Context(), "ci", "")
-		if rekey.KindOf(err) != rekey.KindUnavailable || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want %q", address, err, want)
+		if rekey.KindOf(err) != rekey.KindUnavailable || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", address, err, tt.want)
 		}
 	}
 }
