@@ -6,13 +6,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // mountScenarios are files that their process sees read-only, as a container does
 // with a volume that ends in ":ro".
 var mountScenarios = []Scenario{
 	{
-		Cause: "rotation-not-saved", Name: "the volume is read-only for the process, which goes on working",
+		Cause: "rotation-not-saved", Name: "the volume is read-only for the process, which goes on working", Lacking: namespaces,
 		Plant: func(w *World) {
 			r := w.lasting(age + age/8) // gitlab-runner rotates after three quarters
 			path := w.Config("host", thisHost, w.Planted(r))
@@ -27,7 +28,7 @@ var mountScenarios = []Scenario{
 		},
 	},
 	{
-		Cause: "rotation-not-scheduled", Name: "the volume is read-only for the process, which will rotate and lose the new token",
+		Cause: "rotation-not-scheduled", Name: "the volume is read-only for the process, which will rotate and lose the new token", Lacking: namespaces,
 		Plant: func(w *World) {
 			path := w.Config("host", thisHost, w.Planted(w.soon()))
 			w.Confined(path)
@@ -64,5 +65,10 @@ func (w *World) Confined(config string) {
 	w.Runs(Process{Args: []string{"--config", config}, Age: age, Root: fmt.Sprintf("/proc/%d/root", cmd.Process.Pid)})
 }
 
-// CanConfine reports whether this machine lets a user make mount namespaces.
-func CanConfine() bool { return exec.Command("unshare", "-rm", "true").Run() == nil }
+// namespaces says why no process can be confined here, "" where it can.
+var namespaces = sync.OnceValue(func() string {
+	if err := exec.Command("unshare", "-rm", "true").Run(); err != nil {
+		return "no user may make mount namespaces here: " + err.Error()
+	}
+	return ""
+})

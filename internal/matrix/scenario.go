@@ -21,6 +21,8 @@ type Scenario struct {
 	Lexical bool
 	// EachTime: what was planted is used up by one look.
 	EachTime bool
+	// Lacking says why it cannot be planted on this machine; "" or nil where it can.
+	Lacking func() string
 }
 
 // Who looks at it.
