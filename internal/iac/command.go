@@ -3,6 +3,7 @@ package iac
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -34,6 +35,20 @@ func registers(words []word) bool {
 		}
 	}
 	return false
+}
+
+// registersNext reports register right behind the program, as commands are shown.
+func registersNext(words []word) bool {
+	for i, w := range words {
+		if w.val.String() == "register" && i > 0 && runnerProgram.MatchString(words[i-1].val.String()) {
+			return true
+		}
+	}
+	return false
+}
+
+func says(words []word, text string) bool {
+	return slices.ContainsFunc(words, func(w word) bool { return w.val.String() == text })
 }
 
 // foreign reports the runner of another product.

@@ -111,6 +111,8 @@ func (f *file) read(v view, format Format, depth int) {
 		f.toml(v)
 	case FormatDotenv:
 		f.dotenv(v)
+	case FormatDocument:
+		f.commands(v, format, depth)
 	default:
 		f.patterns(v, format, depth)
 	}

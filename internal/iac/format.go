@@ -27,8 +27,9 @@ const (
 	FormatRuby       Format = "ruby"
 	FormatMakefile   Format = "makefile"
 	FormatBatch      Format = "batch"
-	FormatScript     Format = "script" // TypeScript, JavaScript: CDK, Pulumi
-	FormatText       Format = "text"   // no infrastructure: only tokens are looked for
+	FormatScript     Format = "script"   // TypeScript, JavaScript: CDK, Pulumi
+	FormatDocument   Format = "document" // for people: tokens, and the commands that are shown
+	FormatText       Format = "text"     // no infrastructure: only tokens are looked for
 	FormatUnknown    Format = "unknown"
 )
 
@@ -42,7 +43,7 @@ var extensions = map[string]Format{
 	".nix": FormatNix, ".pp": FormatPuppet, ".epp": FormatUnknown, ".py": FormatPython, ".rb": FormatRuby, ".mk": FormatMakefile,
 	".sls": FormatYAML, ".ipynb": FormatText, ".bat": FormatBatch, ".cmd": FormatBatch,
 	".ts": FormatScript, ".js": FormatScript, ".mjs": FormatScript, ".tsx": FormatScript,
-	".md": FormatText, ".rst": FormatText, ".txt": FormatText, ".adoc": FormatText, ".html": FormatText, ".log": FormatText, ".csv": FormatText, ".svg": FormatText,
+	".md": FormatDocument, ".rst": FormatDocument, ".txt": FormatDocument, ".adoc": FormatDocument, ".html": FormatText, ".log": FormatText, ".csv": FormatText, ".svg": FormatText,
 	".go": FormatText, ".java": FormatText, ".c": FormatText, ".h": FormatText, ".cc": FormatText, ".rs": FormatText, ".kt": FormatText, ".cs": FormatText,
 	".css": FormatText, ".lock": FormatText, ".sum": FormatText, ".po": FormatText, ".proto": FormatText, ".vue": FormatText, ".php": FormatText, ".map": FormatText,
 	".scala": FormatText, ".swift": FormatText, ".ex": FormatText, ".patch": FormatText, ".diff": FormatText, ".tsv": FormatText, ".xml": FormatText, ".snap": FormatText,
@@ -85,7 +86,7 @@ func byName(base string) Format {
 	case base == "vagrantfile" || base == "gemfile" || base == "berksfile" || base == "gitlab.rb" || base == "rakefile":
 		return FormatRuby
 	case strings.HasPrefix(base, "readme") || strings.HasPrefix(base, "changelog") || strings.HasPrefix(base, "license"):
-		return FormatText
+		return FormatDocument
 	case base == ".env" || strings.HasPrefix(base, ".env.") || strings.HasPrefix(base, "env.") || strings.HasSuffix(base, ".env") || base == "env":
 		return FormatDotenv
 	case base == "user-data" || base == "userdata" || base == "user_data" || base == "cloud-config" || base == "justfile":
@@ -103,7 +104,7 @@ var (
 	pythonBang   = regexp.MustCompile(`^#!.*python`)
 	rubyBang     = regexp.MustCompile(`^#!.*ruby`)
 	powerBang    = regexp.MustCompile(`(?i)^#!.*pwsh|^\s*<powershell>|^\s*\[CmdletBinding|^\s*param\s*\(`)
-	yamlHead     = regexp.MustCompile(`(?m)^(?:---|#cloud-config)\s*$|^apiVersion:\s|^- (?:name|hosts):\s`)
+	yamlHead     = regexp.MustCompile(`(?m)^(?:---|#[ \t]?cloud-config)\s*$|^apiVersion:\s|^- (?:name|hosts):\s`)
 	runnersTable = regexp.MustCompile(`(?m)^\s*\[\[runners\]\]|^\s*concurrent\s*=\s*\d`)
 	shellLine    = regexp.MustCompile(`(?m)(?:^|[;&|(\s])(?:gitlab-(?:ci-multi-)?runner(?:\.exe)?|sudo|curl|docker|export|helm|kubectl|set -[eux]+|if \[|echo|apt-get|yum)\s+\S|--registration-token|\$\(`)
 	yamlLine     = regexp.MustCompile(`(?m)^\s*(?:- )?[A-Za-z_][\w.-]*:(?:\s|$)`)

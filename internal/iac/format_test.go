@@ -127,6 +127,12 @@ var fixtures = []fixture{
 	// literals, everywhere
 	{"token in a comment", "a.tf", "# was glrt-TOKEN\n", "hardcoded@1!"},
 	{"token in Markdown", "README.md", "Run `--registration-token glrt-TOKEN`\n", "hardcoded@1!"},
+	{"bare token in Markdown", "README.md", "Register:\n\n    gitlab-runner register --url https://gitlab.com --registration-token aCANARYb3dE5fG7hJ9kL\n", "hardcoded@3! legacy@3?"},
+	{"sentence in Markdown", "README.md", "The gitlab-runner flag --registration-token is old; register anew.\n", ""},
+	{"command in a variable", "a.sh", "cmd=\"gitlab-runner register --non-interactive \\\n --token ${t} \\\n --tag-list a\"\n$cmd\n", "legacy-args@3"},
+	{"service of compose", "a.sh", "# gitlab\ndocker compose run --rm runner register --url $U --executor docker --token $T --tag-list a\n", "legacy-args@2"},
+	{"SQL", "a.sh", "docker exec gitlab gitlab-psql -c \"SELECT runners_registration_token FROM application_settings\"\n", "legacy@1"},
+	{"option's definition", "m.nix", "options.gitlab-runner = {\n  registrationConfigFile = mkOption { };\n};\n", ""},
 	{"other product's secret", "a.yaml", "matrix_registration_token: aB3dE5fG7hJ9kLmN2pQ4\n", ""},
 	{"GitHub's token", "docker-compose.yml", "services:\n  r:\n    image: myoung34/github-runner\n    environment:\n      RUNNER_TOKEN: AB3DE5FG7HJ9KLMN2PQ4\n", ""},
 }

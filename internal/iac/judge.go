@@ -186,11 +186,14 @@ func (j *judge) command(s site) {
 			j.arguments(w.val.sub(m[2], w.val.len()))
 		}
 	}
+	if j.f.format == FormatDocument && !registersNext(s.words) {
+		return // a sentence
+	}
 	if url, ok := requestOf(s.words); ok {
 		j.legacy(url, url.sub(0, 0), "a call of POST or DELETE /runners, which takes a registration token or a runner away by its token", false)
 	}
 	flags := flagsOf(s.words)
-	registering := registers(s.words) || s.text != "shell" && j.gitlab && looksLikeRegister(flags)
+	registering := registers(s.words) || j.gitlab && looksLikeRegister(flags) && (s.text != "shell" || says(s.words, "register"))
 	j.flags(s, flags, registering)
 	if registering && s.hasIn && !slices.ContainsFunc(flags, func(f flag) bool { return isTokenFlag(f.name) }) {
 		j.legacy(s.words[0].view, s.stdin, "`register` that is given its answers, a token among them, by position on standard input", false)
@@ -331,7 +334,7 @@ func (j *judge) mention(s site) {
 	case "request":
 		j.legacy(s.name, s.value, "a call of POST /runners, which takes a registration token", false)
 	case "flag", "helm":
-		if j.gitlab && j.f.format != FormatText {
+		if j.gitlab && j.f.format != FormatText && j.f.format != FormatDocument {
 			j.legacy(s.name, s.value, "`"+s.name.String()+"` in a text", false)
 		}
 	}

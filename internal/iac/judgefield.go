@@ -15,6 +15,7 @@ func (j *judge) field(name, value view, path []string, set, argument bool) {
 	switch {
 	case isSeed(n):
 		j.seed(name, value, set)
+	case n == "registration_config_file" && strings.Contains(value.String(), "mkOption"): // the option's own definition
 	case n == "registration_config_file" && set:
 		j.legacy(name, value, "`registrationConfigFile`, the file that NixOS takes a registration token from", false)
 	case isRegistration(n) && (j.gitlab || strings.Contains(n, "runner_registration_token")):

@@ -19,6 +19,7 @@ var (
 	}{
 		{"flag", regexp.MustCompile(`(?:^|[^A-Za-z0-9_-])(--?registration-token)(?:$|[^A-Za-z0-9_-])`)},
 		{"rails", regexp.MustCompile(`((?:current_application_settings|ApplicationSetting[\w.:()]*|CurrentSettings|settings?|project|group|namespace|Project\.\w+\([^)]*\)|Group\.\w+\([^)]*\)|find_by_full_path\([^)]*\)|\w+)\.(?:re)?(?:set_)?runners_(?:registration_)?token!?)(?:$|[^A-Za-z0-9_])`)},
+		{"rails", regexp.MustCompile(`(?i)\b(runners_registration_token)\b\s+from\b`)},
 		{"reset", regexp.MustCompile(`(runners/reset_registration_token|runnersRegistrationTokenReset)`)},
 		{"secret", regexp.MustCompile(`(/secrets/runner-registration-token|\.data\.runner-registration-token|data\\?["'\[.]+runner-registration-token)`)},
 		{"helm", regexp.MustCompile(`(?:^|[^A-Za-z0-9_])(runnerRegistrationToken)=`)},

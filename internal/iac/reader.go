@@ -180,7 +180,7 @@ func lineEnd(text []byte, at int) int {
 // byPatterns is the format that reads a part of a file: a parser needs the whole.
 func (f Format) byPatterns() Format {
 	switch f {
-	case FormatText, FormatPython, FormatRuby, FormatScript, FormatPowerShell, FormatMakefile, FormatNix, FormatPuppet, FormatBatch:
+	case FormatText, FormatDocument, FormatPython, FormatRuby, FormatScript, FormatPowerShell, FormatMakefile, FormatNix, FormatPuppet, FormatBatch:
 		return f
 	}
 	return FormatUnknown

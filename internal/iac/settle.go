@@ -29,6 +29,7 @@ func (j *judge) settle() []raised {
 	seen := map[place]bool{}
 	var final []raised
 	for _, r := range kept {
+		r.info = r.info || j.f.format == FormatDocument && r.slug != Hardcoded && r.slug != BrokenToken
 		if r.weak {
 			if strong[r.slug] {
 				continue

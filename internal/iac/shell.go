@@ -57,7 +57,11 @@ func (r *shellReader) visit(n syntax.Node) bool {
 		r.pipe(n)
 	case *syntax.Assign:
 		if n.Name != nil && n.Value != nil {
-			r.f.field(r.node(n.Name), r.node(n.Value).unquote(), nil, true)
+			value := r.node(n.Value).unquote()
+			r.f.field(r.node(n.Name), value, nil, true)
+			if commandInText.Match(value.text) {
+				r.f.nested(value.unescape(), "", r.depth)
+			}
 		}
 		if n.Array != nil {
 			r.array(n.Array)
@@ -84,6 +88,9 @@ func (r *shellReader) pipe(n *syntax.BinaryCmd) {
 		r.f.see(site{kind: siteCommand, words: words, text: "shell", stdin: r.node(from), hasIn: true})
 	}
 }
+
+// commandInText is a command that is put together in a variable.
+var commandInText = regexp.MustCompile(`(?s)gitlab-runner.*\sregister\s`)
 
 // array takes the elements of a bash array for the words of a command: so they
 // are written to be used.
