@@ -22,7 +22,17 @@ func repairing(open []*operation, t rekey.Target) *operation {
 // sameSection reports whether a journalled target and one of now name the same
 // section.
 func sameSection(open, t rekey.Target) bool {
-	return open.Config == absolute(t.Config) && open.Name == t.Name && (open.Index == t.Index || open.Before == t.Before && t.Before != "")
+	return slices.ContainsFunc(placesOf(open), func(mine rekey.Place) bool {
+		return slices.ContainsFunc(placesOf(t), func(p rekey.Place) bool { return samePlace(mine, p) })
+	})
+}
+
+func samePlace(open, p rekey.Place) bool {
+	return open.Config == absolute(p.Config) && open.Name == p.Name && (open.Index == p.Index || open.Before == p.Before && p.Before != "")
+}
+
+func placesOf(t rekey.Target) []rekey.Place {
+	return append([]rekey.Place{{Config: t.Config, Index: t.Index, Name: t.Name, Before: t.Before}}, t.Also...)
 }
 
 func (op *operation) stillOpen(t rekey.Target) rekey.Result {

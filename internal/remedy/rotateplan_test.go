@@ -259,6 +259,34 @@ func TestThreeHostsOfOneRecord(t *testing.T) {
 	}
 }
 
+// A rotation of two hosts that is open keeps the second host's section from being
+// begun anew too, which a plan says as well.
+func TestAnOpenRotationHoldsEveryHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, labtest.M{"tag_list": []string{"deploy"}})
+	paths := w.hosts(record, 2)
+	plan, err := w.planner().Plan(t.Context(), paths)
+	if err != nil || len(plan.Targets) != 1 {
+		t.Fatalf("got %+v, %v, want one target", plan, err)
+	}
+	w.deny["delete"] = true
+	if r := w.apply(plan.Targets...)[0]; r.Status != rekey.StatusOpen {
+		t.Fatalf("got %+v, want it open", r)
+	}
+	w.config = paths[1]
+	if r := w.apply(w.target(0, rekey.RemedyReset))[0]; r.Status != rekey.StatusOpen || w.calls["reset"] != 0 {
+		t.Errorf("a reset on the second host: %+v after %d resets, want it held back", r, w.calls["reset"])
+	}
+	p := w.planner()
+	if p.Open, err = w.engine().Unfinished(); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err := p.Plan(t.Context(), paths[1:]); err != nil || len(plan.Left) != 1 || !strings.Contains(plan.Left[0].Reason, "not finished") {
+		t.Errorf("the plan for the second host is %+v, %v, want it left", plan, err)
+	}
+}
+
 // hosts makes n configs that hold one token, each with a system id of its own.
 func (w *world) hosts(r labtest.Issued, n int) []string {
 	w.t.Helper()
