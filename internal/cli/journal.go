@@ -226,7 +226,7 @@ func stateText(s app.JournalSummary) string {
 	case remedy.StateUndone:
 		return "undone"
 	}
-	if s.Proof == "" || s.Proof == rekey.ProofNone {
+	if s.Proof == "" || s.Proof == rekey.ProofNone || string(s.Proof) == string(s.Status) {
 		return string(s.Status)
 	}
 	return fmt.Sprintf("%s (proof: %s)", s.Status, s.Proof)

@@ -91,7 +91,7 @@ func (s *Store) Summaries() ([]Summary, error) {
 		if a.Run == b.Run {
 			return numberOf(a.Operation) - numberOf(b.Operation)
 		}
-		return 0
+		return a.Begun.Compare(b.Begun) // names of runs tell the second alone
 	})
 	release(all)
 	return all, nil

@@ -83,8 +83,14 @@ func (e *Engine) seeks(level rekey.ProofLevel) bool {
 
 // writtenLate is why a manager that is at work may not show: GitLab stores a
 // contact time at most once in 40 to 55 minutes (UPDATE_CONTACT_COLUMN_EVERY), and
-// a manager of a record that existed before has one already.
-const writtenLate = "GitLab writes a contact time at most once in 40 to 55 minutes"
+// a manager of a record that existed before has one already. On a new record the
+// first contact shows at once.
+func (op *operation) writtenLate() string {
+	if op.created() {
+		return ""
+	}
+	return " GitLab writes a contact time at most once in 40 to 55 minutes"
+}
 
 // cannotSee says why no manager can be looked for.
 func cannotSee(err error) string {
@@ -123,7 +129,7 @@ func (e *Engine) awaitManagers(ctx context.Context, op *operation, gl GitLab, p 
 			return
 		}
 		if e.Clock.Now().After(op.awaited) || e.Clock.Sleep(ctx, wait) != nil {
-			p.Missing = fmt.Sprintf("not seen yet: no manager with system id %s was seen on runner %d after the change: is gitlab-runner running? %s (%s)", joinIDs(missing), op.runnerID(), writtenLate, p.Missing)
+			p.Missing = fmt.Sprintf("not seen yet: no manager with system id %s was seen on runner %d after the change: is gitlab-runner running?%s (%s)", joinIDs(missing), op.runnerID(), op.writtenLate(), p.Missing)
 			return
 		}
 	}
