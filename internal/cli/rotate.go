@@ -10,11 +10,13 @@ import (
 
 	"rekey"
 	"rekey/internal/app"
+	"rekey/internal/fleet"
 )
 
 func (c *command) rotate() *cobra.Command {
 	var in app.RotateInput
 	var f fixFlags
+	var age string
 	cmd := &cobra.Command{
 		Use:   "rotate [--due | RUNNER…]",
 		Short: "Give runners new tokens: nothing refused, no job lost",
@@ -35,18 +37,25 @@ too for --canary-project and for runners of several projects; an overlap of an
 instance runner needs an administrator.`,
 		Example: `  rekey rotate deploy --dry-run
   rekey rotate 42 --canary-project infra/canary
-  rekey rotate --due --max-age 2160h --yes
+  rekey rotate --due --max-age 90d --yes
   rekey rotate 42 --config a/config.toml --config b/config.toml    # two hosts, one record
   rekey rotate deploy --strategy in-place`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Runners = args
+			if age != "" {
+				limit, err := fleet.ParseAge(age)
+				if err != nil {
+					return usageError{fmt.Errorf("--max-age: %w", err)}
+				}
+				in.MaxAge = limit
+			}
 			return c.runRotate(cmd.Context(), in, f)
 		},
 	}
 	s := cmd.Flags()
 	s.BoolVar(&in.Due, "due", false, "rotate the tokens whose time has come; quiet when there are none")
 	s.StringVar(&in.Strategy, "strategy", "", "overlap or in-place (default: overlap; in-place for a token that has expired)")
-	s.DurationVar(&in.MaxAge, "max-age", 0, "with --due: a token is due at this age at the latest, whether it expires or not")
+	s.StringVar(&age, "max-age", "", "with --due: a token is due at this age at the latest, as 90d, 2w or 36h, whether it expires or not")
 	s.DurationVar(&in.DrainTimeout, "drain-timeout", time.Hour, "how long the old record's jobs are waited for; then the rotation stays open")
 	s.StringVar(&in.Owners, "owners", "", "the owners file, for when a token was rotated (default: runners.owners.yaml here)")
 	s.StringArrayVarP(&in.Configs, "config", "c", nil, "config.toml; repeatable (default: the standard locations; CONFIG_FILE)")
