@@ -14,7 +14,6 @@ import (
 
 	"rekey"
 	"rekey/internal/app"
-	"rekey/internal/diagnose"
 	"rekey/internal/host/docker/dockertest"
 	"rekey/internal/lab/labtest"
 )
@@ -72,17 +71,4 @@ func look(t *testing.T, env map[string]string, in app.DoctorInput) app.DoctorOut
 		t.Fatal(err)
 	}
 	return out
-}
-
-// places are the configs of a report, and what is wrong with them.
-func places(r diagnose.Report) []string {
-	var all []string
-	for _, c := range r.Configs {
-		place := c.Path
-		if c.Error != "" {
-			place += ": " + c.Error
-		}
-		all = append(all, place)
-	}
-	return all
 }

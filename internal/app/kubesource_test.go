@@ -96,3 +96,16 @@ func TestAnAddressThatIsNone(t *testing.T) {
 		}
 	}
 }
+
+// places are the configs of a report, and what is wrong with them.
+func places(r diagnose.Report) []string {
+	var all []string
+	for _, c := range r.Configs {
+		place := c.Path
+		if c.Error != "" {
+			place += ": " + c.Error
+		}
+		all = append(all, place)
+	}
+	return all
+}
