@@ -22,6 +22,7 @@ func examineAs(path string, raw []byte, format Format, target Target) []Finding 
 	f := newFile(path, raw, format)
 	if format != FormatText {
 		f.read(whole(raw), format, 0)
+		f.images(whole(raw))
 	}
 	j := &judge{f: f, target: target}
 	raised := j.all()

@@ -19,6 +19,7 @@ type file struct {
 	comment []Span   // where comments stand
 	quiet   []Span   // texts for people: usage, messages
 	lines   []int
+	pins    []pinned
 	tfvars  bool
 	budget  int // bytes that nested texts may still take
 }
@@ -43,6 +44,9 @@ type unread struct {
 // failed notes that a text did not parse in its own language and was read by
 // patterns.
 func (f *file) failed(v view, language string) {
+	if bytes.IndexByte(v.text, '\n') < 0 {
+		return // one line that is no command
+	}
 	f.unread = append(f.unread, unread{f.line(v.span().Start), language})
 }
 

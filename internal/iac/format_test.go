@@ -179,6 +179,35 @@ func TestWhereIsExact(t *testing.T) {
 	}
 }
 
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	v18 := Target{GitLab: rekey.Version{Major: 18}}
+	for _, c := range []struct {
+		path, text string
+		target     Target
+		want       int
+	}{
+		{"docker-compose.yml", "services:\n  r:\n    image: gitlab/gitlab-runner:v14.10.1\n", v18, 1},
+		{"docker-compose.yml", "services:\n  r:\n    image: gitlab/gitlab-runner:alpine-v17.11.0\n", v18, 0},
+		{"docker-compose.yml", "services:\n  r:\n    image: gitlab/gitlab-runner:v14.10.1\n", Target{}, 0},
+		{"Dockerfile", "FROM gitlab/gitlab-runner:v15.0.0\n", Target{GitLab: rekey.Version{Major: 20}}, 1},
+		{"main.tf", "resource \"helm_release\" \"r\" {\n  chart = \"gitlab-runner\"\n  version = \"0.41.0\"\n}\n", v18, 1},
+		{"app.yaml", "chart: gitlab-runner\ntargetRevision: 0.76.1\n", v18, 0},
+		{"main.tf", "terraform {\n  required_providers {\n    gitlab = {\n      source = \"gitlabhq/gitlab\"\n      version = \"~> 15.8\"\n    }\n  }\n}\nresource \"gitlab_user_runner\" \"a\" {\n}\n", Target{}, 1},
+		{"main.tf", "terraform {\n  required_providers {\n    gitlab = {\n      source = \"gitlabhq/gitlab\"\n      version = \">= 15.8\"\n    }\n  }\n}\nresource \"gitlab_user_runner\" \"a\" {\n}\n", Target{}, 0},
+	} {
+		n := 0
+		for _, f := range Examine(c.path, []byte(c.text), c.target) {
+			if f.Slug == VersionOutside {
+				n++
+			}
+		}
+		if n != c.want {
+			t.Errorf("%s for %s: %d findings, want %d in\n%s", c.path, c.target.GitLab, n, c.want, c.text)
+		}
+	}
+}
+
 func TestSeverityFollowsTheVersion(t *testing.T) {
 	t.Parallel()
 	const text = "gitlab-runner register --registration-token $T\n"

@@ -77,6 +77,10 @@ func (r *hclReader) block(b *hclsyntax.Block, path []string) {
 
 // named reads blocks with a name and a value, as helm_release has for `set`.
 func (r *hclReader) named(b *hclsyntax.Body, path []string) {
+	chart, version := b.Attributes["chart"], b.Attributes["version"]
+	if chart != nil && version != nil && bytes.HasSuffix(r.value(chart.Expr).orig, []byte("gitlab-runner")) {
+		r.f.pin("chart", r.value(version.Expr))
+	}
 	name, value := b.Attributes["name"], b.Attributes["value"]
 	if name == nil || value == nil || path[0] == "variable" {
 		return
@@ -129,6 +133,9 @@ func (r *hclReader) object(o *hclsyntax.ObjectConsExpr, path []string) {
 		key := r.at(item.KeyExpr.Range()).trim().unquote()
 		at[key.String()] = item.ValueExpr
 		r.f.field(key, r.value(item.ValueExpr), path, true)
+	}
+	if at["source"] != nil && at["version"] != nil && bytes.HasSuffix(r.value(at["source"]).orig, []byte("gitlabhq/gitlab")) {
+		r.f.pin("provider", r.value(at["version"]))
 	}
 	for _, p := range pairNames {
 		name, value := at[p[0]], at[p[1]]

@@ -120,6 +120,7 @@ func (j *judge) all() []raised {
 		}
 	}
 	j.environment()
+	j.versions()
 	j.together()
 	return j.settle()
 }

@@ -95,7 +95,7 @@ func (j *judge) leadsUp(name string, path []string) bool {
 	case FormatShell, FormatPowerShell, FormatBatch, FormatMakefile:
 		return true
 	case FormatHCL:
-		return len(path) > 0 && (path[0] == "variable" || path[0] == "locals" || path[0] == "output")
+		return len(path) > 0 && (path[0] == "variable" || path[0] == "locals" && len(path) == 1 || path[0] == "output")
 	}
 	return false
 }

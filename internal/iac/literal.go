@@ -15,7 +15,7 @@ var literals = []struct {
 	{"glrt-", 0}, {"glrtr-", 0}, {"GR1348941", 3},
 	{"glpat-", 1}, {"glcbt-", 1}, {"glptt-", 1}, {"gldt-", 0}, {"glrct-", 1}, {"glagent-", 3}, {"gloas-", 1}, {"glft-", 0}, {"glimt-", 1}, {"glsoat-", 2}, {"glffct-", 2}, {"glwt-", 0},
 	{"Z2xydC", 0}, {"R1IxMzQ4OTQx", 4}, {"Z2xwYXQt", 3},
-	{"gitlab-runner", 7}, {"gitlab_runner", 7}, {"gitlab-ci-multi-runner", 16}, {"api/v4/runners", 7},
+	{"gitlab-runner", 7}, {"gitlab_runner", 7}, {"gitlab_user_runner", 12}, {"gitlab-ci-multi-runner", 16}, {"api/v4/runners", 7},
 	{"registration-token", 2}, {"registration_token", 2}, {"egistrationToken", 1}, {"REGISTRATION_TOKEN", 12},
 	{"RUNNER_TOKEN", 6}, {"unner_token", 2}, {"unnerToken", 1}, {"CI_SERVER_TOKEN", 9},
 	{"registrationConfigFile", 2}, {"[[runners]]", 2}, {"unners_token", 3},

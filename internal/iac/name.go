@@ -34,7 +34,7 @@ var (
 	// the Omnibus setting and the variable of its image.
 	seeds = regexp.MustCompile(`initial_(?:shared_)?runners?_registration_token|gitlab_shared_runners?_registration_token$|^shared_runners?_registration_token$|gitlab_initial_shared_runners`)
 	// registrationNames hold a registration token, or say where one is.
-	registrationNames = regexp.MustCompile(`(?:(?:registration|register)_?|(?:^|_)reg_)tokens?(?:_(?:ssm|secure|secret|parameter|param|store|name|path|file|arn|key|id|ref|value|vault|gcp|aws|url|env|var|base64|b64|cmd|command|from|field|property|plain|default))*$|^registration_config_file$|^token_registration$`)
+	registrationNames = regexp.MustCompile(`(?:(?:registration|register)_?|(?:^|_)reg_(?:runner_)?)tokens?(?:_(?:ssm|secure|secret|parameter|param|store|name|path|file|arn|key|id|ref|value|vault|gcp|aws|url|env|var|base64|b64|cmd|command|from|field|property|plain|default))*$|^registration_config_file$|^token_registration$`)
 	// settings are about registration tokens and hold none.
 	settings = regexp.MustCompile(`(?:allow|reset|enable|disable|enabled|disabled|type|has|is|use|valid|rotate|require|requires|validity|expiration|expires|expiry|kms)_|_(?:type|enabled|disabled|length|kms_key|kms|expires_at|expiration|description|tags|required|help|valid|version)$`)
 	// otherProducts have runners, and registration tokens, of their own.

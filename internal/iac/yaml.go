@@ -345,6 +345,7 @@ func (r *yamlReader) pairs(n *yaml.Node, path []string) {
 		}
 	}
 	r.external(at)
+	r.chart(at)
 	r.web(at)
 }
 
@@ -360,6 +361,18 @@ func (r *yamlReader) external(at map[string]*yaml.Node) {
 		if k := remote.Content[i].Value; (k == "property" || k == "key") && value.Kind == yaml.ScalarNode && isRegistration(normal(lastPart(value.Value))) {
 			where := r.scalar(value)
 			r.f.see(site{kind: siteMention, name: where, value: where.sub(0, 0), text: "external"})
+		}
+	}
+}
+
+// chart notes the version of the runner's chart.
+func (r *yamlReader) chart(at map[string]*yaml.Node) {
+	if chart := at["chart"]; chart == nil || !strings.HasSuffix(chart.Value, "gitlab-runner") {
+		return
+	}
+	for _, key := range []string{"version", "targetRevision"} {
+		if v := at[key]; v != nil && v.Kind == yaml.ScalarNode {
+			r.f.pin("chart", r.scalar(v))
 		}
 	}
 }
