@@ -144,7 +144,7 @@ func (p *chart) finding(f rekey.Finding, s diagnose.SectionReport) {
 	}
 	p.line("%s%s %s", indent, label, p.faint(fmt.Sprintf("(%s, %s)", f.Severity, f.Confidence)))
 	for _, e := range f.Evidence {
-		p.wrapped(indent+"  saw ", evidence(e, s))
+		p.wrapped(indent+saidOf(e), evidence(e, s))
 	}
 	p.once(indent+"  do  ", f.Remedy, title(s))
 	for _, b := range f.Because {
@@ -158,6 +158,14 @@ func (p *chart) hint(f rekey.Finding, indent string) {
 	if f.Confidence != rekey.Possible && len(f.Evidence) > 0 {
 		p.wrapped(indent+"note: ", f.Evidence[0].Seen)
 	}
+}
+
+// saidOf tells what was seen from what would decide and could not be had.
+func saidOf(e rekey.Evidence) string {
+	if e.Where == "" && strings.Contains(e.Seen, " would ") {
+		return "  but "
+	}
+	return "  saw "
 }
 
 // evidence leaves out of the place what the lines above say already: the file, and

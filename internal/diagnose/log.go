@@ -111,6 +111,9 @@ func (c *court) judgeWindow(s *section, l LogLine) {
 		return
 	}
 	confidence := rekey.Possible
+	if l.ID != "poll-unhealthy" {
+		l.Text += "; then that the runner is disabled for an hour"
+	}
 	seen := []rekey.Evidence{s.inLog(l), s.stillAccepted()}
 	if l.At.IsZero() {
 		seen = append(seen, missing("the time of the line would decide: the log does not say whether the hour is over"))
