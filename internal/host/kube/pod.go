@@ -97,7 +97,9 @@ func (r *Release) log(p Pod) *rest.Request {
 	return r.cluster.raw.Get().AbsPath("/api/v1/namespaces", r.Namespace, "pods", p.Name, "log").Param("container", p.Container)
 }
 
-var loggedSystemID = regexp.MustCompile(`\bsystem_id"?[=:]"?([sr]_[0-9a-zA-Z]{12})\b`)
+// loggedSystemID is the field in gitlab-runner's formats, of which one has colours
+// even where nobody sees them.
+var loggedSystemID = regexp.MustCompile(`\bsystem_id(?:\x1b\[[0-9;]*m)?"?[=:]"?([sr]_[0-9a-zA-Z]{12})\b`)
 
 // SystemID is the system id of one pod that runs. It lies in the pod's memory; what
 // tells it is the head of the pod's log, where gitlab-runner says that it made one.

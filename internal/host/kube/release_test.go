@@ -17,7 +17,7 @@ func TestAReleaseOfTheChart(t *testing.T) {
 		kubetest.Chart(t, s, namespace, "ci", "https://gitlab.test/", map[string]string{"runner-token": "glrt-CANARY0123456789abcd\n", "runner-registration-token": ""})
 		s.Put(t, "/api/v1/namespaces/"+namespace+"/secrets", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"certs"},"stringData":{"own.crt":"a certificate\n"}}`)
 		kubetest.RunningPod(t, s, namespace, "ci", "ci-gitlab-runner-1")
-		s.Log(t, namespace, "ci-gitlab-runner-1", "Registration attempt 1 of 30\nCreated missing unique system ID    system_id=r_CANARYsystem\nERROR: Checking for jobs... forbidden\n")
+		s.Log(t, namespace, "ci-gitlab-runner-1", "Registration attempt 1 of 30\nCreated missing unique system ID                  \x1b[0;m  system_id\x1b[0;m=r_CANARYsystem\nERROR: Checking for jobs... forbidden\n")
 		c := connect(t, s.User(t, namespace, kubetest.Enough...))
 		all := releases(t, c, namespace, "")
 		if len(all) != 1 {
