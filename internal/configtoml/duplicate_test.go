@@ -1,6 +1,7 @@
 package configtoml
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -74,4 +75,36 @@ func freshChange(name string) Change {
 	id, token := rekey.RunnerID(99), rekey.NewToken("glrt-CANARY9zzzzzzzzzzzzzz")
 	obtained, expires := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	return Change{Name: &name, ID: &id, Token: &token, ObtainedAt: &obtained, ExpiresAt: &expires}
+}
+
+// TestRandomOverlapsLeaveNoTrace does the same with configs as people might write
+// them. Some cannot be doubled: those are refused, never changed.
+func TestRandomOverlapsLeaveNoTrace(t *testing.T) {
+	t.Parallel()
+	doubled, refused := 0, 0
+	for seed := range uint64(400) {
+		text, tokens := compose(seed)
+		doc, err := Parse([]byte(text))
+		if err != nil {
+			continue
+		}
+		all := map[int]Change{}
+		for i := range tokens {
+			if i%2 == int(seed%2) || len(tokens) == 1 {
+				all[i] = freshChange("the second")
+			}
+		}
+		if _, err := doc.Duplicate(all); err != nil {
+			if rekey.KindOf(err) != rekey.KindInvalid {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+			refused++
+			continue
+		}
+		overlapped(t, fmt.Sprint("seed ", seed), doc, all)
+		doubled++
+	}
+	if doubled < 10*refused || doubled < 200 {
+		t.Errorf("%d configs were doubled and %d refused, want nearly all doubled", doubled, refused)
+	}
 }
