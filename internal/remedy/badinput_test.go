@@ -327,3 +327,28 @@ func TestAnAssignmentThatIsRefused(t *testing.T) {
 		t.Errorf("the resumption got %+v, want both projects served", again)
 	}
 }
+
+// Between a reset and its edit gitlab-runner is refused: an interrupt there does
+// not leave the host like that.
+func TestAnInterruptBehindAResetStillDelivers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, old := w.served()
+	target := w.rotation(0)
+	target.Remedy = rekey.RemedyReset
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	e := w.engine()
+	e.Report = func(ev remedy.Event) {
+		if ev.Step == rekey.StepReset {
+			cancel()
+		}
+	}
+	results, err := e.Apply(ctx, rekey.Plan{Targets: []rekey.Target{target}})
+	if s := w.sections()[0]; err != nil || results[0].Status != rekey.StatusOpen || s.Token == rekey.NewToken(old.Token) || !w.accepted(s.Token) {
+		t.Errorf("got %+v, %v and the token %s, want it open, and the new token in the file", results, err, s.Token)
+	}
+	if again := w.resume(); again[0].Status != rekey.StatusVerified {
+		t.Errorf("the resumption got %+v, want it done", again)
+	}
+}

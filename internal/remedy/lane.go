@@ -149,19 +149,14 @@ func settleAll(ops []*operation, errs []error, failed func(*operation, error)) [
 	return good
 }
 
-// installAll delivers the tokens and has the configs loaded.
+// installAll delivers the tokens and has the configs loaded, after an interrupt
+// too: from a reset on, gitlab-runner is refused until it has the new token.
 func (e *Engine) installAll(ctx context.Context, ops []*operation, failed func(*operation, error)) {
 	var wanting []*operation
 	for _, op := range ops {
 		if step, _ := op.next(beforeProof); step == rekey.StepDeliver {
 			wanting = append(wanting, op)
 		}
-	}
-	if ctx.Err() != nil {
-		for _, op := range wanting {
-			failed(op, interrupted(rekey.StepDeliver))
-		}
-		return
 	}
 	errs := e.deliverAll(ctx, wanting)
 	e.unloaded(configsOf(wanting)...)
@@ -174,7 +169,7 @@ func (e *Engine) installAll(ctx context.Context, ops []*operation, failed func(*
 	}
 	errs = make([]error, len(loading))
 	load := func(i int, op *operation) {
-		errs[i] = e.steps(ctx, op, beforeProof)
+		errs[i] = e.steps(context.WithoutCancel(ctx), op, beforeProof)
 		_ = op.journal.Close()
 	}
 	told := map[string]bool{}
