@@ -71,7 +71,7 @@ var layers = map[string]layer{
 
 	"docs/schema": {}, // the published schemas, as the binary prints them
 
-	"bench": {may: only(labtest)}, // measures the real binary beside its peers; tests only
+	"bench": {may: only(labtest, "internal/iac")}, // measures the real binary beside its peers; tests only
 
 	".":                {},
 	"internal/durable": {may: only(".")},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -63,7 +64,16 @@ leaves out, and sends nothing anywhere unless --verify is given. A comment
 
 var auditFormats = []string{"table", "json", "sarif", "codequality", "secret-detection", "junit"}
 
+// auditGC and auditMemory let the heap grow between collections while there is little
+// on it, and not past what an audit may take where there is much.
+const (
+	auditGC     = 400
+	auditMemory = 120 << 20
+)
+
 func (c *command) auditOnce(ctx context.Context, in app.AuditInput, output string, threshold rekey.Severity) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(auditGC))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(auditMemory))
 	progress := c.progress("read")
 	in.Progress = progress.update
 	out, err := c.app.Audit(ctx, in)
