@@ -49,7 +49,7 @@ leaves out, and sends nothing anywhere unless --verify is given. A comment
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&output, "output", "o", output, "table; json (docs/json.md), sarif, codequality, secret-detection or junit for programs")
+	f.StringVarP(&output, "output", "o", output, "table; json (docs/json-audit.md), sarif, codequality, secret-detection or junit for programs")
 	f.StringVar(&failOn, "fail-on", failOn, "exit 3 on findings of this severity or above: info, warning or error")
 	f.StringVar(&in.ForGitLab, "for-gitlab", "", "the GitLab version to judge for (default: both flows are taken to be allowed)")
 	f.StringArrayVar(&in.Excludes, "exclude", nil, "leave out paths that match, written as in .gitignore; repeatable")

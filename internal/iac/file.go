@@ -20,7 +20,6 @@ type file struct {
 	quiet   []Span   // texts for people: usage, messages
 	lines   []int
 	pins    []pinned
-	tfvars  bool
 	budget  int // bytes that nested texts may still take
 }
 

@@ -68,9 +68,7 @@ func (r *hclReader) block(b *hclsyntax.Block, path []string) {
 	}
 	r.f.see(s)
 	inner := append(path[:len(path):len(path)], b.Type)
-	for _, l := range b.Labels {
-		inner = append(inner, l)
-	}
+	inner = append(inner, b.Labels...)
 	r.named(b.Body, inner)
 	r.body(b.Body, inner)
 }

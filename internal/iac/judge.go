@@ -44,7 +44,6 @@ type raised struct {
 	text     bool // true of tokens, which count in comments too
 	token    rekey.Token
 	command  []Span
-	note     string
 }
 
 var (

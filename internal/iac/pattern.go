@@ -112,7 +112,6 @@ func (v view) reference() view {
 
 var (
 	commandStart = regexp.MustCompile(`\bregister\b|--(?:registration-)?token\b|api/v4/runners|[A-Za-z]RegistrationToken=`)
-	openers      = map[byte]byte{')': '(', ']': '['}
 )
 
 // commands finds the words of commands: on a line, or in the brackets of a list.

@@ -24,7 +24,6 @@ type site struct {
 	stdin view     // what a heredoc gives a command
 	hasIn bool
 	parts []site // fields of a block
-	list  bool   // the value is a list or a mapping
 }
 
 // word is one argument of a command.
