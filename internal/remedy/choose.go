@@ -183,7 +183,29 @@ func (p *Planner) resettable(s diagnose.Section) choice {
 	if len(s.Record.Managers) > 0 && s.SystemID != "" && !own {
 		return leave(next, "runner %d is used by %s and was never used by this host (%s)", r.ID, managerNames(s.Record.Managers), s.SystemID)
 	}
-	return choice{remedy: rekey.RemedyReset}
+	return p.unclaimed(s, next)
+}
+
+// unclaimed resets a record of which nothing says that it is the section's but its
+// id: where GitLab went back in time, ids are given away again. (Before 18.0
+// GET /runners/:id does not say when a record was made.)
+func (p *Planner) unclaimed(s diagnose.Section, next string) choice {
+	r := s.Record.Runner
+	if !r.CreatedAt.IsZero() || !r.ContactedAt.IsZero() || len(s.Record.Managers) > 0 || r.Description == s.Name {
+		return choice{remedy: rekey.RemedyReset}
+	}
+	if p.wentBack(s.URL) {
+		return leave(next, "runner %d (%q) was never used by anybody, and this GitLab seems to have been restored: it may be a new runner under an old id", r.ID, r.Description)
+	}
+	return choice{remedy: rekey.RemedyReset, notes: []string{fmt.Sprintf(
+		"runner %d is called %q and was never used by anybody; that it is this section's is known by its id alone", r.ID, r.Description)}}
+}
+
+// wentBack reports whether a section of the GitLab at url speaks for a restore.
+func (p *Planner) wentBack(url string) bool {
+	return slices.ContainsFunc(p.Report.Sections, func(r diagnose.SectionReport) bool {
+		return p.SameGitLab(r.URL, url) && slices.ContainsFunc(r.Findings, func(f rekey.Finding) bool { return f.Cause == rekey.ServerRestored })
+	})
 }
 
 func managerNames(managers []rekey.Manager) string {

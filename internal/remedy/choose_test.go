@@ -232,3 +232,30 @@ func TestPlansTellWhatALostAnswerOrAHiddenProjectWouldCost(t *testing.T) {
 		}
 	}
 }
+
+func TestARecordKnownByItsIDAlone(t *testing.T) {
+	t.Parallel()
+	refused := judged{dead, rekey.Invalid, rekey.RotatedElsewhere, rekey.ScopeInstance}
+	restored := func(p *remedy.Planner) {
+		p.Report.Sections[0].URL = gitlabURL
+		p.Report.Sections[0].Findings = append(p.Report.Sections[0].Findings, rekey.Finding{Cause: rekey.ServerRestored, Severity: rekey.Info})
+	}
+	for name, c := range map[string]struct {
+		set   func(*remedy.Planner)
+		reset bool
+		said  string // in the notes of the target
+	}{
+		"another name, never used":                {func(*remedy.Planner) {}, true, "by its id alone"},
+		"the section's name":                      {recorded(rekey.Runner{Description: "s0"}), true, ""},
+		"another name, never used, after restore": {restored, false, ""},
+	} {
+		plan := plannedBy(t, c.set, refused)
+		if got := len(plan.Targets) == 1 && plan.Targets[0].Remedy == rekey.RemedyReset; got != c.reset {
+			t.Errorf("%s: reset %v, want %v; left %+v", name, got, c.reset, plan.Left)
+			continue
+		}
+		if c.said != "" && !strings.Contains(strings.Join(plan.Targets[0].Notes, "; "), c.said) {
+			t.Errorf("%s: the notes %q do not say %q", name, plan.Targets[0].Notes, c.said)
+		}
+	}
+}
