@@ -124,6 +124,7 @@ var fixtures = []fixture{
 	{"Packer", "a.pkr.hcl", "build {\n  provisioner \"shell\" {\n    inline = [\"gitlab-runner register -n --registration-token ${var.t}\"]\n  }\n}\n", "legacy@3"},
 	{"systemd", "r.service", "[Service]\nEnvironment=REGISTRATION_TOKEN=abc\nExecStartPre=/usr/bin/gitlab-runner register -n --registration-token ${T}\n", "legacy@2 legacy@3"},
 	{"Salt", "r.sls", "{% set t = pillar['t'] %}\nregister:\n  cmd.run:\n    - name: gitlab-runner register -n -r {{ t }}\n", "legacy@4"},
+	{"Salt that does not parse", "r.sls", "a: b: c\nx:\n    - name: echo -e '{{ url }}\\n{{ t }}\\n' | gitlab-runner register\n", "legacy@3 not-parsed@1?"},
 	// literals, everywhere
 	{"token in a comment", "a.tf", "# was glrt-TOKEN\n", "hardcoded@1!"},
 	{"token in Markdown", "README.md", "Run `--registration-token glrt-TOKEN`\n", "hardcoded@1!"},

@@ -3,6 +3,7 @@ package iac
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -153,8 +154,18 @@ func (f *file) commands(v view, format Format, depth int) {
 		if format == FormatPowerShell || format == FormatBatch || format == FormatMakefile {
 			how = "shell"
 		}
-		f.see(site{kind: siteCommand, words: words, text: how})
+		f.see(site{kind: siteCommand, words: words, text: how, stdin: part, hasIn: piped(words)})
 	}
+}
+
+// piped reports answers that are printed into register.
+func piped(words []word) bool {
+	for i, w := range words {
+		if w.val.String() == "|" && i > 1 {
+			return says(words[i:], "register") && registers(words[i:]) && slices.ContainsFunc(words[:i], speaks)
+		}
+	}
+	return false
 }
 
 func fillAll(part []byte) {

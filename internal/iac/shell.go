@@ -313,12 +313,12 @@ func (f *file) shellLine(line view, depth int) {
 	if len(words) == 0 {
 		return
 	}
-	if speaks(words[0]) && !bytes.ContainsAny(line.text, ">|") {
+	if speaks(words[0]) && !piped(words) && !bytes.ContainsAny(line.text, ">|") {
 		f.quiet = append(f.quiet, line.span())
 		f.see(site{kind: siteEcho, name: words[0].val, value: line, words: variablesIn(line)})
 		return
 	}
-	f.see(site{kind: siteCommand, words: words, text: "shell"})
+	f.see(site{kind: siteCommand, words: words, text: "shell", stdin: line, hasIn: piped(words)})
 }
 
 var shellVariable = regexp.MustCompile(`\$\{?(?:env:)?([A-Za-z_]\w*)\}?`)
