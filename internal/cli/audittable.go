@@ -51,15 +51,20 @@ func (p *paper) severity(s rekey.Severity, text string) string {
 // advice says of each kind of finding what it means and what to do, gravest first.
 func (p *paper) advice(r iac.Report) {
 	for _, e := range iac.Registry() {
+		told := map[string]bool{}
 		for _, f := range r.Findings {
-			if f.Slug != e.Slug || f.Severity == rekey.Info {
+			if f.Slug != e.Slug || f.Severity == rekey.Info || f.Commit != nil || told[f.Remedy] {
 				continue
 			}
-			p.line("%s (%s)", p.severity(f.Severity, string(e.Slug)), f.Severity)
-			p.wrapped("  ", f.Message)
+			if len(told) == 0 {
+				p.line("%s (%s)", p.severity(f.Severity, string(e.Slug)), f.Severity)
+				p.wrapped("  ", f.Message)
+			}
+			told[f.Remedy] = true
 			p.wrapped("  do  ", f.Remedy)
+		}
+		if len(told) > 0 {
 			p.line("")
-			break
 		}
 	}
 }

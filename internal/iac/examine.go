@@ -52,6 +52,9 @@ func (f *file) finding(r raised, target Target) Finding {
 	if !r.token.IsZero() {
 		one.Token = &r.token
 	}
+	if r.slug == Hardcoded {
+		one.Remedy = RotateCommand(r.token) + " Then keep the new one in a secret store, and refer to it."
+	}
 	return one
 }
 

@@ -54,7 +54,7 @@ func PastFinding(path string, p Past, commit Commit, here bool) Finding {
 func RotateCommand(t rekey.Token) string {
 	switch t.Kind() {
 	case rekey.TokenRunner, rekey.TokenRunnerLegacy:
-		return "Rotate it: `rekey rotate RUNNER`, with the id that `rekey audit --history --verify` tells, or reset it on the runner's page in GitLab."
+		return "Rotate it: `rekey rotate RUNNER`, with the id that `rekey audit --verify` tells, or reset it on the runner's page in GitLab."
 	case rekey.TokenRegistration:
 		return "Reset it: `glab api --method POST projects/ID/runners/reset_registration_token` (or groups/ID/…, or runners/reset_registration_token for the instance), then switch registration tokens off."
 	case rekey.TokenPersonal:
