@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -32,9 +33,10 @@ func (c *court) judgeRefused(s *section) {
 
 func (s *section) lexOfSent() rekey.Lexical { return s.token.Lexical() }
 
-// refusedGone judges a token whose record is not there. An id that GitLab has
-// reached was deleted; one that it has not may also be of another GitLab, or from
-// the time before a restore.
+// refusedGone judges a token whose record is not there: it was deleted. That is
+// certain of an id that GitLab has gone beyond. One above all others was most likely
+// the newest runner; that it is of another GitLab, or of the time before a restore,
+// is told as possible, and a restore is the cause where several records show it.
 func (c *court) refusedGone(s *section, past bool) {
 	seen := []rekey.Evidence{s.answerSeen(), s.recordGone()}
 	if past {
@@ -45,17 +47,25 @@ func (c *court) refusedGone(s *section, past bool) {
 		seen = append(seen, s.inNewest("there is runner %d, so GitLab has had a runner %d", s.server.NewestRunner, s.RunnerID))
 		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Certain, seen...)
 	case s.beyondNewest():
-		newest := s.inNewest("the newest runner of this GitLab is %d: by its word there was no runner %d", s.server.NewestRunner, s.RunnerID)
-		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Possible, append(seen, newest,
-			missing("GitLab's audit events, or who looks after it, would decide whether runner %d was deleted", s.RunnerID))...)
+		newest := s.inNewest("%s: runner %d was its newest, unless this token is of another GitLab or of the time before a restore", s.newestThere(), s.RunnerID)
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, append(seen, newest,
+			missing("GitLab's audit events, or who looks after it, would make it certain that runner %d was deleted", s.RunnerID))...)
 		if !c.judgeBeyond(s, newest) {
-			c.maybeRestored(s, rekey.Failing)
-			c.maybeElsewhere(s, rekey.Failing)
+			c.maybeRestored(s, rekey.Info)
+			s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
 		}
 	default:
 		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, append(seen,
 			missing("the id of GitLab's newest runner would decide whether there ever was a runner %d; an administrator's user token can read it", s.RunnerID))...)
 	}
+}
+
+// newestThere tells the newest runner of a GitLab whose whole list was read.
+func (s *section) newestThere() string {
+	if s.server.NewestRunner == 0 {
+		return "this GitLab has no runner at all"
+	}
+	return fmt.Sprintf("the newest runner of this GitLab is %d", s.server.NewestRunner)
 }
 
 func (s *section) inNewest(format string, args ...any) rekey.Evidence {
@@ -121,7 +131,7 @@ func (c *court) refusedFound(s *section) {
 		c.maybeRestored(s, rekey.Info)
 	default:
 		seen = append(seen, missing("whether runner %d is this host's would decide: compare its description and address on its page in GitLab", r.ID))
-		c.maybeElsewhere(s, rekey.Info)
+		s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
 	}
 	if isUsed && isForeign && !isOwn {
 		confidence, seen = rekey.Likely, append(seen, foreign)
@@ -131,7 +141,9 @@ func (c *court) refusedFound(s *section) {
 		s.lower(rekey.RotatedElsewhere, rekey.Possible)
 		s.maybeExpired()
 		c.maybeRestored(s, rekey.Info)
-		c.maybeElsewhere(s, rekey.Info)
+		if !hasCause(s.findings, rekey.WrongInstance) {
+			s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
+		}
 	}
 }
 

@@ -33,12 +33,16 @@ func (c *court) maybeRestored(s *section, severity rekey.Severity) {
 
 // maybeElsewhere tells that the token may be of another GitLab.
 func (c *court) maybeElsewhere(s *section, severity rekey.Severity) {
-	would := missing("whether another GitLab issued the token would decide: compare `url` with the address under which the runner was made")
+	would := elsewhere()
 	if len(c.bases) > 1 {
 		severity = rekey.Failing
 		would = missing("the configs of this run name more than one GitLab, and this token may be of another; an acceptance there would decide, and it is sent nowhere else than its own URL")
 	}
 	s.found(rekey.WrongInstance, severity, rekey.Possible, s.answerSeen(), would)
+}
+
+func elsewhere() rekey.Evidence {
+	return missing("whether another GitLab issued the token would decide: compare `url` with the address under which the runner was made")
 }
 
 // maybeExpired tells that the token may be over, where the section does not say
@@ -84,7 +88,7 @@ func (s *section) foreignRecord() (rekey.Evidence, bool) {
 		return s.inRecord("runner %d is of scope %s, the token of scope %s: it is not this record's token", r.ID, r.Scope, hint), true
 	case !s.ObtainedAt.IsZero() && r.CreatedAt.Sub(s.ObtainedAt) > slack:
 		return s.inRecord("runner %d was created %s, after this token was obtained (%s): it may be another runner under the same id; look at it before its token is reset", r.ID, day(r.CreatedAt), day(s.ObtainedAt)), true
-	case s.Record.ManagersKnown && s.SystemID != "":
+	case len(s.Record.Managers) > 0 && s.SystemID != "": // a record that nobody ever used tells nothing
 		return s.inRecord("no runner manager of runner %d is this host (%s): it may be another runner under the same id; look at it before its token is reset", r.ID, s.SystemID), true
 	}
 	return rekey.Evidence{}, false

@@ -49,7 +49,7 @@ var tokenEntries = []Entry{
 		Meaning:   "The runner that this token belonged to no longer exists in GitLab.",
 		Severity:  rekey.Failing,
 		Remedy:    "Run `rekey fix` to create the runner again and write its token; by hand, create a runner with the same tags and scope in GitLab and paste its `glrt-` token, or remove the section if the runner is not wanted.",
-		Known:     "`GET /runners/:id` with a user token answers 404 for the id in the section. That is certain where GitLab has a newer runner, so that there once was one with this id; likely where the user token may not list all runners; and merely possible where the id is higher than any that GitLab has: then the token may be of another GitLab, or GitLab was restored. Without a user token a refusal leaves all of these open.",
+		Known:     "`GET /runners/:id` with a user token answers 404 for the id in the section. That is certain where GitLab has a newer runner, so that there once was one with this id; likely where the user token may not list all runners, and where the id is higher than any that GitLab has: then it was the newest, unless the token is of another GitLab or GitLab was restored, which is told beside it. Without a user token a refusal leaves all of these open.",
 		ByHand:    "Find out who deleted it, and whether on purpose. If it is wanted: create a runner with the same scope, tags and attributes, put its token and id into the section and remove `token_expires_at`. If not: remove the section.",
 		ByRekey:   "`rekey fix` creates the record again with the attributes of the old one where they can be read, else from flags, writes token, id and dates in one edit, and proves it.",
 		UserToken: "Yes: " + needsReader + ".",

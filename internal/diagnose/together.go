@@ -62,7 +62,7 @@ func (c *court) judgeSecrets(s *section) {
 // judgeBeyond: several records are gone whose ids this GitLab has not reached,
 // while it accepts the token of another section: it went back in time.
 func (c *court) judgeBeyond(s *section, newest rekey.Evidence) bool {
-	const least = 2
+	const least = 3 // one or two may well have been deleted
 	all := c.gathered(s.base)
 	beyond := 0
 	for id := range all.gone {

@@ -126,6 +126,40 @@ func TestJudgeTogether(t *testing.T) {
 	}
 }
 
+// TestBeyondTheNewest: of records above every one that GitLab has, one or two were
+// deleted; more at once, beside a token that works, are a restore.
+func TestBeyondTheNewest(t *testing.T) {
+	t.Parallel()
+	const (
+		deleted  = "invalid\nrecord-deleted error likely\nwrong-instance info possible\nserver-restored info possible"
+		restored = "invalid\nserver-restored error likely < record-deleted"
+	)
+	gone := func(i int, edits ...edit) diagnose.Section {
+		s := section(append([]edit{token("glrt-CANARYgone" + string(rune('a'+i)) + "aaaaaaaaa"), answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, edits...)...)
+		s.RunnerID = rekey.RunnerID(8 + i)
+		return s
+	}
+	there := section(func(s *diagnose.Section) { s.RunnerID = 7 })
+	for name, tc := range map[string]struct {
+		sections []diagnose.Section
+		want     string
+	}{
+		"one":                     {[]diagnose.Section{gone(0), there}, deleted},
+		"two":                     {[]diagnose.Section{gone(0), gone(1), there}, deleted},
+		"three":                   {[]diagnose.Section{gone(0), gone(1), gone(2), there}, restored},
+		"three, nothing accepted": {[]diagnose.Section{gone(0), gone(1), gone(2)}, deleted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := facts(tc.sections...)
+			f.Servers[0].NewestRunner, f.Servers[0].NewestIsWhole = 7, true
+			if got := brief(diagnose.Judge(f).Sections[0]); got != tc.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestOneFileIsNoClone(t *testing.T) {
 	t.Parallel()
 	for i, s := range diagnose.Judge(facts(section(), section())).Sections {

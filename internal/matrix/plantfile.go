@@ -96,7 +96,7 @@ var fileScenarios = []Scenario{
 			w.Config("host", thisHost, w.Planted(far))
 		},
 		Cells: []Cell{
-			{Who: WithToken, Verdict: "invalid", Answer: "wrong-instance possible | record-deleted possible | server-restored possible"},
+			{Who: WithToken, Verdict: "invalid", Answer: "wrong-instance possible | record-deleted likely | server-restored possible"},
 			{Who: Alone, Verdict: "invalid", Answer: "wrong-instance possible | record-deleted possible | rotated-elsewhere possible | server-restored possible"},
 		},
 	},

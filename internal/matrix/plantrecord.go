@@ -31,14 +31,14 @@ var recordScenarios = []Scenario{
 		Cells: deletedCells,
 	},
 	{
-		Cause: "record-deleted", Name: "the newest of all, so that a restore would look alike",
+		Cause: "record-deleted", Name: "the newest of all",
 		Plant: func(w *World) {
 			r := w.Made("instance", 0, nil)
 			w.Config("host", thisHost, w.Planted(r))
 			w.Delete(r)
 		},
 		Cells: []Cell{
-			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted possible | server-restored possible | wrong-instance possible"},
+			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted likely"},
 			{Who: Alone, Verdict: "invalid", Answer: "record-deleted possible | rotated-elsewhere possible | server-restored possible | wrong-instance possible"},
 		},
 	},

@@ -56,7 +56,7 @@ var serverScenarios = []Scenario{
 			w.Config("host", thisHost, s)
 		},
 		Cells: []Cell{
-			{Who: WithToken, Verdict: "invalid", Answer: "server-restored possible | record-deleted possible | wrong-instance possible"},
+			{Who: WithToken, Verdict: "invalid", Answer: "server-restored possible | record-deleted likely | wrong-instance possible"},
 			{Who: Alone, Verdict: "invalid", Answer: "server-restored possible | record-deleted possible | rotated-elsewhere possible | wrong-instance possible"},
 		},
 	},
