@@ -204,6 +204,26 @@ func (p *paper) summary(r diagnose.Report) {
 		p.wrapped(p.yellow("!")+" ", "Interrupted: this is what was known by then.")
 	}
 	if r.Summary.Invalid > 0 {
-		p.wrapped("Next: ", "`rekey fix --dry-run` shows what would be done about it.")
+		p.wrapped("Next: ", nextOf(r))
 	}
+}
+
+// nextOf is the command behind a report with refused tokens: `rekey fix` mends the
+// files of the machine that it runs on.
+func nextOf(r diagnose.Report) string {
+	here, there := false, false
+	for _, s := range r.Sections {
+		if s.Verdict == rekey.Invalid {
+			far := strings.Contains(s.Config, "://")
+			here, there = here || !far, there || far
+		}
+	}
+	const fix = "`rekey fix --dry-run` shows what would be done about it"
+	switch {
+	case here && there:
+		return fix + " on this machine; for the other hosts each finding names the command, and where it runs."
+	case there:
+		return "each finding names the command that mends it, and where it runs: `rekey fix` alone looks at this machine."
+	}
+	return fix + "."
 }

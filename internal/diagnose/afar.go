@@ -1,0 +1,47 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+)
+
+// pointThere names, for a config that is not this machine's, the command that
+// repairs it and where it is to be run: `rekey fix` alone would look here.
+func (s *section) pointThere() {
+	scheme, rest, ok := strings.Cut(s.Config, "://")
+	if !ok {
+		return
+	}
+	for i, f := range s.findings {
+		s.findings[i].Remedy = there(f.Remedy, scheme, rest)
+	}
+}
+
+const bareFix = "`rekey fix`"
+
+// there is a remedy for a config of another host. In a cluster only what is done by
+// hand remains.
+func there(remedy, scheme, rest string) string {
+	if !strings.Contains(remedy, bareFix) {
+		return remedy
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	switch scheme {
+	case "ssh":
+		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --config %s` on %s (`--token-file -` where no user token is to be there)", quoted("/"+path), host), 1)
+	case "docker":
+		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --config FILE` on the container's host, FILE being where /%s lies there (`docker inspect %s` shows the mounts), and `docker kill -s HUP %s`", path, host, host), 1)
+	}
+	if _, byHand, ok := strings.Cut(remedy, "; by hand, "); ok && strings.HasPrefix(remedy, "Run "+bareFix) {
+		return strings.ToUpper(byHand[:1]) + byHand[1:]
+	}
+	return remedy
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if strings.ContainsAny(path, " \t'\"\\$&;()<>|*?[]#~`!{}") {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
+}
