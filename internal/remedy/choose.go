@@ -201,10 +201,12 @@ func (p *Planner) unclaimed(s diagnose.Section, next string) choice {
 		"runner %d is called %q and was never used by anybody; that it is this section's is known by its id alone", r.ID, r.Description)}}
 }
 
-// wentBack reports whether a section of the GitLab at url speaks for a restore.
+// wentBack reports whether a section of the GitLab at url shows that it was restored.
 func (p *Planner) wentBack(url string) bool {
 	return slices.ContainsFunc(p.Report.Sections, func(r diagnose.SectionReport) bool {
-		return p.SameGitLab(r.URL, url) && slices.ContainsFunc(r.Findings, func(f rekey.Finding) bool { return f.Cause == rekey.ServerRestored })
+		return p.SameGitLab(r.URL, url) && slices.ContainsFunc(r.Findings, func(f rekey.Finding) bool {
+			return f.Cause == rekey.ServerRestored && f.Confidence != rekey.Possible // which every refusal leaves open
+		})
 	})
 }
 

@@ -238,7 +238,11 @@ func TestARecordKnownByItsIDAlone(t *testing.T) {
 	refused := judged{dead, rekey.Invalid, rekey.RotatedElsewhere, rekey.ScopeInstance}
 	restored := func(p *remedy.Planner) {
 		p.Report.Sections[0].URL = gitlabURL
-		p.Report.Sections[0].Findings = append(p.Report.Sections[0].Findings, rekey.Finding{Cause: rekey.ServerRestored, Severity: rekey.Info})
+		p.Report.Sections[0].Findings = append(p.Report.Sections[0].Findings, rekey.Finding{Cause: rekey.ServerRestored, Severity: rekey.Info, Confidence: rekey.Likely})
+	}
+	possible := func(p *remedy.Planner) {
+		restored(p)
+		p.Report.Sections[0].Findings[len(p.Report.Sections[0].Findings)-1].Confidence = rekey.Possible
 	}
 	for name, c := range map[string]struct {
 		set   func(*remedy.Planner)
@@ -248,6 +252,7 @@ func TestARecordKnownByItsIDAlone(t *testing.T) {
 		"another name, never used":                {func(*remedy.Planner) {}, true, "by its id alone"},
 		"the section's name":                      {recorded(rekey.Runner{Description: "s0"}), true, ""},
 		"another name, never used, after restore": {restored, false, ""},
+		"another name, and a restore is possible": {possible, true, "by its id alone"},
 	} {
 		plan := plannedBy(t, c.set, refused)
 		if got := len(plan.Targets) == 1 && plan.Targets[0].Remedy == rekey.RemedyReset; got != c.reset {
