@@ -27,8 +27,9 @@ var (
 // imports them.
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
-	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller")), inTests: only("internal/host/ssh/sshtest")},
-	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},
+	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller", "internal/secretstore")), inTests: only("internal/host/ssh/sshtest")},
+	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo",
+		"internal/secretstore", "internal/secretstore/awssm", "internal/secretstore/env", "internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},
 
 	"internal/controller": {may: union(leaves, engines)},
 
@@ -38,8 +39,8 @@ var layers = map[string]layer{
 	"internal/diagnose":   {may: union(leaves, only("internal/configtoml"))},
 	"internal/export":     {may: union(leaves, only("internal/diagnose", "internal/upgrade"))},
 	"internal/upgrade":    {may: union(leaves, only("internal/diagnose", "internal/fleet"))}, // one judgement more over the same facts, by fleet's table
-	"internal/iac":        {may: leaves},
 	"internal/fleet":      {may: leaves},
+	"internal/iac":        {may: leaves},
 	"internal/guard":      {may: leaves},
 	"internal/explain":    {may: leaves, inTests: only("internal/diagnose")},
 	"internal/remedy":     {may: union(leaves, only("internal/configtoml", "internal/diagnose"))},
@@ -73,6 +74,18 @@ var layers = map[string]layer{
 
 	"bench": {may: only(labtest, "internal/iac")}, // measures the real binary beside its peers; tests only
 
+	// A store is an adapter of one product; the port and its references are pure.
+	"internal/secretstore":           {may: only(".", "internal/redact")},
+	"internal/secretstore/env":       {may: only(".", "internal/secretstore")},
+	"internal/secretstore/file":      {may: union(leaves, only("internal/secretstore"))},
+	"internal/secretstore/vault":     {may: union(leaves, only("internal/secretstore")), inTests: only("internal/secretstore/secretstoretest")},
+	"internal/secretstore/awssm":     {may: union(leaves, only("internal/secretstore")), inTests: only("internal/secretstore/secretstoretest")},
+	"internal/secretstore/gitlabvar": {may: only(".", "internal/secretstore")},
+	"internal/secretstore/kube":      {may: union(leaves, only("internal/secretstore")), inTests: only("internal/host/kube/kubetest")},
+	// One test runs the suite on every store before its real product.
+	"internal/secretstore/secretstoretest": {may: only(".", "internal/secretstore"), inTests: only("internal/gitlab", "internal/host/kube/kubetest", "internal/secretstore/awssm", "internal/secretstore/env",
+		"internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault")},
+
 	".":                {},
 	"internal/durable": {may: only(".")},
 	"internal/redact":  {may: only(".")},
@@ -94,20 +107,22 @@ var confined = []struct {
 	{"golang.org/x/time", []string{"internal/gitlab"}},
 	{"github.com/pelletier/go-toml", []string{"internal/configtoml"}},
 	{"github.com/BurntSushi/toml", []string{"internal/configtoml", "internal/lab/simrunner"}},                      // what gitlab-runner reads with
-	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet", "internal/iac", "internal/inventory"}}, // .gitlab-ci.yml of a canary; the owners file
+	{"go.yaml.in/yaml", []string{"internal/lab/ciconfig", "internal/fleet", "internal/iac", "internal/inventory"}}, // .gitlab-ci.yml of a canary; the owners file; infrastructure code; inventories
 	{"github.com/hashicorp/hcl/v2", []string{"internal/iac"}},
 	{"mvdan.cc/sh/v3", []string{"internal/iac"}},
 	{"modernc.org/sqlite", []string{"internal/lab"}},
-	{"filippo.io/age", []string{"internal/remedy"}},
+	{"filippo.io/age", []string{"internal/remedy", "internal/secretstore/file"}},
+	{"github.com/hashicorp/vault/api", []string{"internal/secretstore/vault"}},
+	{"github.com/aws", []string{"internal/secretstore/awssm"}},
 	{"golang.org/x/crypto", []string{"internal/lab"}},
-	{"k8s.io", []string{"internal/host/kube"}},
+	{"k8s.io", []string{"internal/host/kube", "internal/secretstore/kube"}},
 	{"github.com/moby/moby", []string{"internal/host/docker", "internal/host/docker/dockertest"}},
 	{"github.com/containerd/errdefs", []string{"internal/host/docker"}}, // what moby's client says of an answer
 	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
 
 	{"database/sql", []string{"internal/lab"}},
-	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/docker/dockertest", "internal/host/kube/kubetest", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/matrix"}},
-	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/host/kube/kubetest", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix"}},
+	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/docker/dockertest", "internal/host/kube/kubetest", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/matrix", "internal/secretstore/secretstoretest"}},
+	{"net/http", []string{"internal/app", "internal/demo", "internal/gitlab", "internal/host/kube/kubetest", "internal/lab", "internal/lab/simrunner", labtest, "internal/matrix", "internal/secretstore/secretstoretest", "internal/secretstore/vault"}},
 }
 
 // confinedTests are modules that only the tests of some packages may import.
