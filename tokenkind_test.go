@@ -118,6 +118,7 @@ func TestSuspicions(t *testing.T) {
 			"glrt-my-auth-token", "my-registration-token", "very-secret", "RunnerToken1", "__GITLAB_RUNNER_TOKEN__", "__REPLACED_BY_USER_DATA__",
 			"__GITLAB_REGISTRATION_TOKEN_FROM_SSM__", "your-acme-prod-token", "acme-glrt-insert_token_here", "REDACTED",
 		},
+		"repeated":  {"glrt-" + twenty + "glrt-" + twenty, "glrt-glrt-" + twenty, "glrtr-glrt-t1_" + twenty, "acme-glrt-acme-glrt-" + twenty},
 		"truncated": {"glrt-", "glrt-CANARY", "glrt-" + twenty[:19], "glrt-t1_" + twenty[:18], "acme-glrt-CANARY", "glrtr-CANARY", "t2_CANARY"},
 		"":          {"glrt-" + twenty, "acme.corp-glrt-" + twenty, "CANARY", "CANARY.1", "glrt-t1_" + twenty[:17], "thetokensofCANARYme", "toke"},
 	} {

@@ -15,6 +15,8 @@ func suspicion(v string) *Problem {
 	}
 	kind, body := kindAndBody(v)
 	switch {
+	case len(runnerPrefix.FindAllString(v, 2)) == 2:
+		return &Problem{"repeated", "the prefix of runner tokens is in it twice: it was pasted twice, or behind a prefix that was there already"}
 	case isPlaceholder(body):
 		return &Problem{"placeholder", "the text looks like a placeholder that was never replaced"}
 	case kind != TokenUnknown && strings.Contains(body, "."):
@@ -34,6 +36,9 @@ func isCutShort(kind TokenKind, body string) bool {
 	}
 	return len(body) < 20 || hinted && len(body) > 20 && len(body) < 23
 }
+
+// runnerPrefix is also among 20 random characters, once in a hundred million tokens.
+var runnerPrefix = regexp.MustCompile(`glrtr?-`)
 
 var typeHint = regexp.MustCompile(`^t[123]_`)
 

@@ -28,7 +28,7 @@ var tokenEntries = []Entry{
 		Meaning:   "The token's text is not what GitLab issued: empty, mangled, a placeholder, or another kind of token.",
 		Severity:  rekey.Failing,
 		Remedy:    "Run `rekey fix` to write a good token into the section; by hand, copy the token again, byte for byte, without quotes, spaces or a newline, or create a new runner if the token is lost.",
-		Known:     "From the text alone. A character that no GitLab token has, an empty value or the prefix of another kind of token is certain and nothing is sent. A text that looks cut short, or whose checksum fails, is sent all the same and is only suspected after GitLab refused it.",
+		Known:     "From the text alone. A character that no GitLab token has, an empty value or the prefix of another kind of token is certain and nothing is sent. A text that looks cut short or pasted twice, or whose checksum fails, is sent all the same and is only suspected after GitLab refused it.",
 		ByHand:    "Take the token from where it was first stored and write it as `token = \"…\"`: straight quotes, no white space inside, no byte order mark. Where it came from a secret file, write that with `printf %s`, not `echo`. GitLab shows a token only once: where it is lost, reset it or create a new runner.",
 		ByRekey:   "`rekey fix` replaces the value: it resets the record's token with a user token, creates a new record, or takes a token from `--token-file`.",
 		UserToken: "No.",
