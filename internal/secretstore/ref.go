@@ -134,6 +134,9 @@ func Parse(text string) (Ref, error) {
 	if r.Name == "" || strings.HasSuffix(r.Name, "/") {
 		return Ref{}, malformed(r.Scheme, text, "it names a place, not a secret")
 	}
+	if r.Scheme == Vault && !strings.Contains(r.Name, "/") {
+		return Ref{}, malformed(r.Scheme, text, "it names a mount, not a secret in it")
+	}
 	if r.Key == "" {
 		r.Key = defaultKeys[r.Scheme]
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/smithy-go/logging"
 
 	"rekey"
 	"rekey/internal/secretstore"
@@ -66,7 +67,7 @@ func (s *Store) client(ctx context.Context, ref secretstore.Ref) (*secretsmanage
 	if region == "" {
 		region = s.opts.Region
 	}
-	options := slices.Clone(s.opts.Configure)
+	options := append([]func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}, s.opts.Configure...) // its log is not ours to print
 	if region != "" {
 		options = append(options, config.WithRegion(region))
 	}
