@@ -20,6 +20,7 @@ const (
 	RemedyAssign  Remedy = "assign"  // the record is assigned to the project it was meant for
 	RemedyAppend  Remedy = "append"  // register: a new record and a new section
 	RemedyOverlap Remedy = "overlap" // rotate: a second record beside the first, which is then retired
+	RemedyRollout Remedy = "rollout" // rotate in a cluster: a second record, its Secret, new pods; the first record is then retired
 )
 
 // StepKind names one step of a target; journals refer to it.
@@ -76,7 +77,8 @@ type Place struct {
 
 // Target is the repair of one section, or the rotation of one record.
 type Target struct {
-	Config   string      `json:"config"` // path as given
+	Config   string      `json:"config"`         // path as given
+	Host     string      `json:"host,omitempty"` // address of the host it lies on, by which it is found again; "" for this machine
 	Index    int         `json:"index"`
 	Name     string      `json:"name"`
 	URL      string      `json:"url"`              // of the section
@@ -136,6 +138,8 @@ func StepsOf(r Remedy) []StepKind {
 		return []StepKind{StepCreate, StepDeliver, StepReload, StepProve, StepSettle}
 	case RemedyOverlap:
 		return []StepKind{StepCreate, StepDeliver, StepReload, StepProve, StepSettle, StepHandover, StepPause, StepDrain, StepSwap, StepRetire}
+	case RemedyRollout:
+		return []StepKind{StepCreate, StepDeliver, StepReload, StepProve, StepSettle, StepHandover, StepPause, StepDrain, StepRetire}
 	case RemedyReset:
 		return []StepKind{StepCensus, StepReset, StepDeliver, StepReload, StepProve, StepSettle}
 	case RemedyGiven, RemedyRewrite:

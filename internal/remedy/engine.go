@@ -19,6 +19,7 @@ type Options struct {
 	ProofWait     time.Duration // how long to wait for the manager; 0: 30 s
 	Settling      time.Duration // look at the config again after; 0: four seconds
 	DrainTimeout  time.Duration // how long the jobs of a record that is retired are waited for; 0: an hour
+	RolloutWait   time.Duration // how long new pods of a release may take to be ready; 0: ten minutes
 	NoTouch       bool          // the Probe sends nothing, and no later run's would
 	// Proof is how far a repair is to be proved; "": as far as can be had. Nothing
 	// beyond it is looked at, and a Result says when it was not reached.
@@ -55,6 +56,8 @@ type Engine struct {
 	// no user token is for it.
 	GitLab  func(base string) GitLab
 	Options Options
+	// Workloads opens the release that a target's Host names; nil: none can be reached.
+	Workloads func(ctx context.Context, t rekey.Target) (Workload, error)
 	// WaitOn is asked whether to wait as long again for a record's jobs; nil is no.
 	// It is called from several goroutines.
 	WaitOn func(t rekey.Target, waited time.Duration) bool
@@ -301,6 +304,9 @@ func (e *Engine) step(ctx context.Context, op *operation, step rekey.StepKind) e
 		rekey.StepHandover: e.handover, rekey.StepPause: e.pause, rekey.StepDrain: e.drain,
 		rekey.StepSwap: e.swap, rekey.StepRetire: e.retire,
 	}[step]
+	if in := e.rollStep(step); op.rolls() && in != nil {
+		do = in
+	}
 	before := len(op.journal.Records())
 	data, text, err := do(ctx, op)
 	return e.conclude(op, step, before, data, text, err)

@@ -127,7 +127,7 @@ func (e *Engine) create(ctx context.Context, op *operation) (any, string, error)
 // unmoved looks at the config once more before GitLab is asked for a token: one
 // that could not be delivered is not made.
 func (e *Engine) unmoved(op *operation) error {
-	if op.target.Remedy == rekey.RemedyAppend {
+	if op.target.Remedy == rekey.RemedyAppend || op.rolls() {
 		return nil
 	}
 	for _, s := range op.sites {

@@ -54,7 +54,10 @@ func intentDetail(r rekey.Record) string {
 		}
 	case rekey.StepDeliver:
 		var d delivery
-		if json.Unmarshal(r.Data, &d) == nil && d.Path != "" {
+		if json.Unmarshal(r.Data, &d) == nil && d.Path != "" && d.Before == "" && !d.Installed {
+			return "; the token from before is sealed"
+		}
+		if d.Path != "" {
 			return " in " + d.Path + "; the file from before is sealed"
 		}
 	}

@@ -72,6 +72,14 @@ func lanes(ops []*operation) [][]*operation {
 // first has just received. Edits are made in batches, one replacement of a config
 // for each.
 func (e *Engine) changeLane(ctx context.Context, ops []*operation, failed func(*operation, error)) {
+	if ops[0].rolls() { // its place is compared and set, and shared with no other
+		for _, op := range ops {
+			if err := e.steps(ctx, op, beforeProof); err != nil {
+				failed(op, err)
+			}
+		}
+		return
+	}
 	var rest []*operation
 	locked := false
 	for _, op := range ops {

@@ -242,6 +242,9 @@ func describe(t rekey.Target) []rekey.Step {
 	if t.Remedy == rekey.RemedyOverlap {
 		text = overlapText(t)
 	}
+	if t.Host != "" {
+		text = rolloutText(t)
+	}
 	var steps []rekey.Step
 	for _, k := range rekey.StepsOf(t.Remedy) {
 		steps = append(steps, rekey.Step{Kind: k, Text: text[k]})

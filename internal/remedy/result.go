@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"rekey"
 )
@@ -43,6 +44,9 @@ func (op *operation) stillOpen(t rekey.Target) rekey.Result {
 
 // absolute is how journals name a config: the next run may start elsewhere.
 func absolute(path string) string {
+	if strings.Contains(path, "://") {
+		return path // of another host
+	}
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
 	}

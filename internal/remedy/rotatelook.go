@@ -38,6 +38,12 @@ func (p *RotationPlanner) look(ctx context.Context, gl GitLab, h held, t *rekey.
 	if err != nil {
 		return f, leave("run `rekey rotate` again when GitLab answers", "who uses runner %d cannot be told: %v", t.RunnerID, err)
 	}
+	if p.Release != nil && known {
+		if c := p.aloneInCluster(t.RunnerID, managers); c.why != "" {
+			return f, c
+		}
+		return f, p.inTime(f.record)
+	}
 	own := p.own(h)
 	return f, p.alone(t.RunnerID, f.record, managers, known, own, h)
 }
@@ -128,6 +134,10 @@ func (p *RotationPlanner) strategy(h held, f found) (rekey.Remedy, choice) {
 		}
 	}
 	switch {
+	case p.Release != nil && (p.Flags.Strategy == rekey.RemedyReset || len(h.sections) > 1):
+		return "", leave("leave --strategy away", "in a cluster a reset would have every pod refused until the rollout is over")
+	case p.Release != nil:
+		return rekey.RemedyRollout, choice{}
 	case p.Flags.Strategy != "":
 		return p.Flags.Strategy, choice{}
 	case f.expired:
@@ -143,7 +153,7 @@ func (p *RotationPlanner) allowed(ctx context.Context, h held, f found, t *rekey
 		return c
 	}
 	t.Attributes, t.AllJobs = a, p.Admin(t.GitLab)
-	if c := p.scopes(*t); c.why != "" || t.Remedy != rekey.RemedyOverlap {
+	if c := p.scopes(*t); c.why != "" || !retiring(t.Remedy) {
 		return c
 	}
 	inPlace := "`rekey rotate --strategy in-place` resets the token instead"
@@ -157,6 +167,9 @@ func (p *RotationPlanner) allowed(ctx context.Context, h held, f found, t *rekey
 			"when the jobs of runner %d have ended could not be told: this GitLab says so only to an administrator", t.RunnerID)
 	}
 	for _, s := range h.sections {
+		if p.Release != nil {
+			break // nothing is added to a file
+		}
 		if _, err := s.doc.Duplicate(map[int]configtoml.Change{s.Place.Index: {Name: &s.Place.Name}}); err != nil {
 			return leave(rekey.HintOf(err)+"; or: "+inPlace, "%s cannot have a second section: %v", s.Config, err)
 		}
@@ -190,7 +203,7 @@ func (p *RotationPlanner) scopes(t rekey.Target) choice {
 		return choice{}
 	}
 	needed := []string{"manage_runner"}
-	if t.Remedy == rekey.RemedyOverlap {
+	if retiring(t.Remedy) {
 		needed = append(needed, "create_runner")
 		if len(t.Attributes.Projects) > 1 {
 			needed = []string{"api"} // POST /projects/:id/runners
@@ -231,8 +244,12 @@ func (p *RotationPlanner) noRoom(ctx context.Context, t *rekey.Target) string {
 // notes say what the rotation costs.
 func (p *RotationPlanner) notes(h held, f found, t rekey.Target) []string {
 	notes := []string{"a new token means cold caches; old docker volumes stay behind: gitlab-runner keys cache paths and volume names by the token"}
-	if t.Remedy == rekey.RemedyOverlap {
-		notes = append(notes, fmt.Sprintf("for a while two sections each take up to their `limit` of jobs, together no more than concurrent = %d", h.first().doc.Concurrent()))
+	if retiring(t.Remedy) {
+		if p.Release != nil {
+			notes = append(notes, p.rolloutNotes(t)...)
+		} else {
+			notes = append(notes, fmt.Sprintf("for a while two sections each take up to their `limit` of jobs, together no more than concurrent = %d", h.first().doc.Concurrent()))
+		}
 		if scopes, known := p.Rights(t.GitLab); known && !hasAny(scopes, "api", "read_api") {
 			notes = append(notes, "the user token may not list runners: should GitLab's answer be lost, the record can only be found by hand, by its tag rekey-…")
 		}

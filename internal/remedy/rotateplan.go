@@ -48,6 +48,9 @@ type RotationPlanner struct {
 	Headroom func(ctx context.Context, base string, scope rekey.Scope, owner rekey.Ref) (free int, known bool)
 	// Open are the targets that earlier runs left open.
 	Open []rekey.Target
+	// Release is where the configs stand that Host reads, if that is a cluster; nil
+	// for this machine.
+	Release *Release
 	// Progress is told how many records were looked at; nil is silence.
 	Progress func(done, total int)
 
@@ -223,6 +226,9 @@ func (p *RotationPlanner) due(h held) (due bool, why string) {
 func (p *RotationPlanner) plan(ctx context.Context, h held) (rekey.Target, choice) {
 	s := h.first()
 	t := rekey.Target{Config: s.Config, Index: s.Place.Index, Name: s.Place.Name, URL: s.URL, GitLab: s.URL, RunnerID: s.ID, Before: s.Before, Causes: []rekey.Cause{}}
+	if p.Release != nil {
+		t.Host = p.Release.Address
+	}
 	for _, more := range h.sections[1:] {
 		t.Also = append(t.Also, more.Place)
 	}
@@ -249,6 +255,9 @@ func (p *RotationPlanner) plan(ctx context.Context, h held) (rekey.Target, choic
 
 // local is what can be told without asking GitLab.
 func (p *RotationPlanner) local(h held, t rekey.Target) choice {
+	if r := p.Release; r != nil && r.Refused != "" {
+		return leave(r.Next, "%s", r.Refused)
+	}
 	seen := map[string]bool{}
 	for _, s := range h.sections {
 		open := rekey.Target{Config: s.Config, Index: s.Place.Index, Name: s.Place.Name, Before: s.Before}

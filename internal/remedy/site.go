@@ -33,8 +33,11 @@ func (op *operation) edited() bool {
 	return false
 }
 
-// overlaps reports whether the operation makes a second section beside the first.
-func (op *operation) overlaps() bool { return op.target.Remedy == rekey.RemedyOverlap }
+// overlaps reports whether the operation makes a second record that takes the first
+// one's place.
+func (op *operation) overlaps() bool { return retiring(op.target.Remedy) }
+
+func retiring(r rekey.Remedy) bool { return r == rekey.RemedyOverlap || r == rekey.RemedyRollout }
 
 // secondName is what the second section is called until it takes the first's place.
 func (op *operation) secondName(s *site) string { return s.Name + " " + op.id.Marker() }

@@ -150,6 +150,9 @@ type restoredFacts struct {
 
 // restore puts back each config that the operation edited.
 func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
+	if op.rolls() {
+		return e.ungive(ctx, op)
+	}
 	if !op.edited() {
 		unlock, err := e.Host.Lock(op.target.Config)
 		if err != nil {
@@ -323,6 +326,9 @@ func (e *Engine) unpause(ctx context.Context, op *operation, gl GitLab) error {
 // deleteUnused deletes the record that the operation made. Again says that the
 // config was put back in an earlier undo: somebody may have used it since.
 func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, again bool) error {
+	if op.rolls() {
+		return e.deleteOfPods(ctx, gl, op)
+	}
 	if again && e.refersTo(op) {
 		return rekey.Errorf(rekey.KindConflict, "%s has its token again", op.target.Config)
 	}

@@ -50,6 +50,7 @@ type world struct {
 	lag       bool         // GitLab refuses every runner token
 	jobs      []remedy.Job // of a canary pipeline
 	onJobs    func()       // when they are asked for
+	kill      *killer      // ends the process at an act
 }
 
 func newWorld(t *testing.T) *world {
@@ -330,8 +331,13 @@ func (g gitLab) call(name, method, path string, body, out any) (string, error) {
 	if deny {
 		return "", rekey.Errorf(rekey.KindDenied, "%s: denied", name)
 	}
+	if method != http.MethodGet && g.w.dies(name, false) {
+		return "", errDead
+	}
 	a := g.w.Call(method, path, g.w.Admin, body)
 	switch {
+	case method != http.MethodGet && g.w.dies(name, true):
+		return "", errDead
 	case lose:
 		return "", rekey.Errorf(rekey.KindUnavailable, "%s: %w", name, errLost)
 	case a.Status == http.StatusNotFound:

@@ -11,7 +11,9 @@ import (
 
 type meta struct {
 	Name, Namespace   string
+	ResourceVersion   string
 	Labels            map[string]string
+	Annotations       map[string]string
 	CreationTimestamp time.Time
 	DeletionTimestamp *time.Time
 	OwnerReferences   []struct{ Kind, Name, APIVersion string }
@@ -33,6 +35,8 @@ type deployment struct {
 	Metadata meta
 	Spec     struct {
 		Replicas *int
+		Paused   bool
+		Strategy struct{ Type string }
 		Selector struct{ MatchLabels map[string]string }
 		Template struct {
 			Metadata meta
@@ -42,8 +46,9 @@ type deployment struct {
 }
 
 type podSpec struct {
-	Containers []containerSpec
-	Volumes    []volume
+	Containers                    []containerSpec
+	Volumes                       []volume
+	TerminationGracePeriodSeconds *int64
 }
 
 type containerSpec struct {
@@ -123,8 +128,9 @@ func (o origin) key(path string) string {
 }
 
 type secret struct {
-	Metadata meta
-	Data     map[string][]byte
+	Metadata  meta
+	Data      map[string][]byte
+	Immutable bool
 }
 
 type configMap struct {
@@ -139,6 +145,7 @@ type pod struct {
 		ContainerStatuses []struct {
 			Name         string
 			RestartCount int
+			Ready        bool
 			State        struct {
 				Running *struct{ StartedAt time.Time }
 				Waiting *struct{ Reason, Message string }

@@ -26,15 +26,7 @@ type Pod struct {
 }
 
 func (r *Release) findPods(ctx context.Context) {
-	if len(r.selector) == 0 {
-		return
-	}
-	var labels []string
-	for k, v := range r.selector {
-		labels = append(labels, k+"="+v)
-	}
-	slices.Sort(labels)
-	all, err := list[pod](ctx, r.cluster, pods, r.Namespace, strings.Join(labels, ","))
+	all, err := r.listPods(ctx)
 	if err != nil {
 		r.PodsProblem = fmt.Sprintf("the pods of %s/%s were not looked at: %v (%s)", r.Namespace, r.Name, err, rekey.HintOf(err))
 		return
@@ -45,6 +37,19 @@ func (r *Release) findPods(ctx context.Context) {
 			r.Pods = append(r.Pods, p.of(r.container.Name))
 		}
 	}
+}
+
+// listPods returns the pods of the workload's selector, those too that are ending.
+func (r *Release) listPods(ctx context.Context) ([]pod, error) {
+	if len(r.selector) == 0 {
+		return nil, nil
+	}
+	var labels []string
+	for k, v := range r.selector {
+		labels = append(labels, k+"="+v)
+	}
+	slices.Sort(labels)
+	return list[pod](ctx, r.cluster, pods, r.Namespace, strings.Join(labels, ","))
 }
 
 func (p pod) of(container string) Pod {

@@ -29,6 +29,7 @@ type Release struct {
 	container containerSpec
 	volumes   []volume
 	selector  map[string]string
+	operator  bool
 }
 
 // Releases returns the releases of a namespace, "" for all that may be listed, with
@@ -201,7 +202,7 @@ func (c *Cluster) ofDeployment(d deployment) *Release {
 // ofOperator is the release of an operator's runner.
 func (c *Cluster) ofOperator(o runner, all []deployment) *Release {
 	r := &Release{Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, cluster: c,
-		Made: "the GitLab Runner Operator (runner " + o.Metadata.Name + ")"}
+		Made: "the GitLab Runner Operator (runner " + o.Metadata.Name + ")", operator: true}
 	for _, d := range all {
 		if d.ownedBy(o) {
 			r.workload(d)
