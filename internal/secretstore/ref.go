@@ -169,11 +169,15 @@ func parse(text string, place bool) (Ref, error) {
 	if r.query, err = parseOptions(s, text, u.RawQuery); err != nil {
 		return Ref{}, err
 	}
-	host, err := url.PathUnescape(u.Host)
-	if err != nil {
-		return Ref{}, malformed(s, text, "it is not a URL")
+	if strings.ContainsFunc(u.Host, isStrange) {
+		return Ref{}, malformed(s, text, "its first part has a character other than letters, digits, dots, dashes and underscores")
 	}
-	return r.locate(text, host, u.Path, place)
+	return r.locate(text, u.Host, u.Path, place)
+}
+
+// isStrange reports what no region, namespace, mount or group begins a reference with.
+func isStrange(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '-' && c != '_'
 }
 
 func parseEnv(text, name string) (Ref, error) {
@@ -270,7 +274,7 @@ func listed(names []string) string {
 
 // unknownScheme never quotes the text whole: it may be a token in the wrong place.
 func unknownScheme(text string) error {
-	if kind := rekey.NewToken(text).Kind(); kind != rekey.TokenUnknown && kind != rekey.TokenMalformed {
+	if kind := rekey.NewToken(text).Kind(); kind != rekey.TokenUnknown && kind != rekey.TokenMalformed && kind != rekey.TokenEmpty && kind != rekey.TokenReference {
 		return rekey.Errorf(rekey.KindInvalid, "that is a %s token, not a reference to a secret", kind).
 			WithHint("a token never goes on the command line: others can read it there; give it on standard input or with --file")
 	}
