@@ -82,3 +82,66 @@ func (v *VaultServer) Do(t *testing.T, method, path string, body, out any) {
 		t.Fatalf("%s %s: %s", method, path, raw)
 	}
 }
+
+// AppRole makes a role with a policy and returns its role id and a secret id.
+func (v *VaultServer) AppRole(t *testing.T, name, policy string) (roleID, secretID string) {
+	t.Helper()
+	v.Policy(t, name, policy)
+	v.Do(t, "POST", "auth/approle/role/"+name, map[string]any{"token_policies": name, "token_ttl": "1h"}, nil)
+	var role, secret struct {
+		Data struct {
+			RoleID   string `json:"role_id"`
+			SecretID string `json:"secret_id"`
+		}
+	}
+	v.Do(t, "GET", "auth/approle/role/"+name+"/role-id", nil, &role)
+	v.Do(t, "POST", "auth/approle/role/"+name+"/secret-id", nil, &secret)
+	return role.Data.RoleID, secret.Data.SecretID
+}
+
+// Policy writes a policy.
+func (v *VaultServer) Policy(t *testing.T, name, text string) {
+	t.Helper()
+	v.Do(t, "PUT", "sys/policies/acl/"+name, map[string]string{"policy": text}, nil)
+}
+
+// Token makes a token with one policy.
+func (v *VaultServer) Token(t *testing.T, policy string) string {
+	t.Helper()
+	var made struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		}
+	}
+	v.Do(t, "POST", "auth/token/create", map[string]any{"policies": []string{policy}}, &made)
+	return made.Auth.Token
+}
+
+// Agent starts a real Vault Agent that logs in by AppRole and adds its token to what
+// passes, and returns its address.
+func (v *VaultServer) Agent(t *testing.T, roleID, secretID string) string {
+	t.Helper()
+	dir, port := t.TempDir(), freePort(t)
+	for name, text := range map[string]string{"role": roleID, "secret": secretID} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := filepath.Join(dir, "agent.hcl")
+	text := fmt.Sprintf(`vault { address = %q }
+auto_auth {
+  method "approle" { config = { role_id_file_path = %q, secret_id_file_path = %q, remove_secret_id_file_after_reading = false } }
+}
+api_proxy { use_auto_auth_token = true }
+listener "tcp" {
+  address = "127.0.0.1:%s"
+  tls_disable = true
+}
+`, v.URL, filepath.Join(dir, "role"), filepath.Join(dir, "secret"), port)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := "http://127.0.0.1:" + port
+	program(t, url+"/v1/sys/seal-status", os.Getenv("VAULT_BIN"), "agent", "-config", config)
+	return url
+}
