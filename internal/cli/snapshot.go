@@ -106,7 +106,7 @@ again. It changes nothing. It ends with 3 when a section is to be repaired.`,
 			return c.runSnapshotDiff(cmd.Context(), in, args[0], output)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", output, "table, or json for `rekey fix --from-diff`")
+	cmd.Flags().StringVarP(&output, "output", "o", output, "table, or json for rekey fix --from-diff")
 	snapshotFlags(cmd, &in)
 	return cmd
 }

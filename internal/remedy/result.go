@@ -72,9 +72,38 @@ func (e *Engine) result(op *operation, err error) rekey.Result {
 		if op.nothingDone() || isFinal(err) {
 			r.Status = rekey.StatusFailed
 			e.abandon(op, &r)
+			return r
 		}
+		r.Next = op.onward(r.Next)
 	}
 	return r
+}
+
+// onward adds to what is to be done about a failure what goes on from there, and
+// what serves until then.
+func (op *operation) onward(next string) string {
+	parts := []string{next}
+	if !strings.Contains(next, "`rekey fix") && !strings.Contains(next, "`rekey rotate`") {
+		parts = append(parts, "`rekey fix --resume` goes on from here")
+	}
+	if op.overlaps() {
+		parts = append(parts, "until then "+op.serving())
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}
+
+// serving says which record of an overlap takes jobs.
+func (op *operation) serving() string {
+	switch before, after := op.target.RunnerID, op.issued.ID; {
+	case after == 0 || !op.done(rekey.StepSettle):
+		return fmt.Sprintf("runner %d serves as before", before)
+	case op.done(rekey.StepSwap):
+		return fmt.Sprintf("runner %d serves, and runner %d, out of use, waits to be deleted", after, before)
+	case op.done(rekey.StepPause):
+		return fmt.Sprintf("runner %d serves, and jobs that run on runner %d, paused, go on", after, before)
+	default:
+		return fmt.Sprintf("runners %d and %d both serve", before, after)
+	}
 }
 
 func statusOf(level rekey.ProofLevel) rekey.Status {

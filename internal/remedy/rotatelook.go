@@ -105,6 +105,8 @@ func (p *RotationPlanner) verified(ctx context.Context, h held, t *rekey.Target,
 		return leave("`rekey fix` repairs the section", "GitLab refuses this token: there is nothing to rotate")
 	case a.Verdict() != rekey.Valid:
 		return leave("run `rekey rotate` again when GitLab answers", "whether the token is good is unknown: %s", a.Message)
+	case a.RunnerID == 0 && p.Host.SystemID(s.Config) == "":
+		return leave("start gitlab-runner once, or run rekey as a user who may read that file", "whose token this is cannot be asked: no .runner_system_id beside %s can be read", s.Config)
 	case a.RunnerID == 0:
 		return leave("a GitLab that can be asked for its id by POST /runners/verify is needed", "whose token this is GitLab does not tell")
 	case t.RunnerID != 0 && a.RunnerID != t.RunnerID:
@@ -123,7 +125,7 @@ var scaled = map[string]string{
 }
 
 // strategy chooses the way.
-func (p *RotationPlanner) strategy(h held, f found) (rekey.Remedy, choice) {
+func (p *RotationPlanner) strategy(h held, f found, t rekey.Target) (rekey.Remedy, choice) {
 	for _, s := range h.sections {
 		why, kept := scaled[s.Executor]
 		switch {
@@ -131,6 +133,9 @@ func (p *RotationPlanner) strategy(h held, f found) (rekey.Remedy, choice) {
 			return "", leave("pause the runner, wait until it is idle, then `rekey rotate --strategy in-place`", "no overlap with the executor %s: %s", s.Executor, why)
 		case kept && (f.record.Busy == nil || *f.record.Busy):
 			return "", leave("pause the runner and wait until it is idle", "a token of the executor %s is not changed while jobs run, or may run", s.Executor)
+		case kept && !f.record.Paused && !f.expired:
+			return "", leave(fmt.Sprintf("pause runner %d, wait until it is idle, rotate it and let it go on", t.RunnerID),
+				"runner %d is not paused: a job could begin at any moment, and a token of the executor %s is not changed while jobs run", t.RunnerID, s.Executor)
 		}
 	}
 	switch {
@@ -159,7 +164,8 @@ func (p *RotationPlanner) allowed(ctx context.Context, h held, f found, t *rekey
 	inPlace := "`rekey rotate --strategy in-place` resets the token instead"
 	switch {
 	case a.Scope == rekey.ScopeInstance && !p.Admin(t.GitLab):
-		return leave("use the token of an administrator, or: "+inPlace, "runner %d is an instance runner: only an administrator can make another", t.RunnerID)
+		return leave("use the token of an administrator, with read_user, read_api or api, so that this can be seen; or, with manage_runner of an administrator: "+inPlace,
+			"runner %d is an instance runner: only an administrator can make another, and that this user is one is not known", t.RunnerID)
 	case len(a.Tags) > tagLimit:
 		return leave(inPlace, "runner %d has %d tags, and GitLab takes %d of a new record", t.RunnerID, len(a.Tags), tagLimit)
 	case f.record.Busy == nil && !t.AllJobs:

@@ -21,7 +21,7 @@ type RotationFlags struct {
 	Skip     []rekey.RunnerID // just rotated by a resumption
 	// Self is the runner whose job this process is, at SelfURL; 0: none.
 	Self    rekey.RunnerID
-	SelfURL string
+	SelfURL string // "": unknown, and taken for every GitLab
 }
 
 // RotationPlanner plans rotations of tokens that are good. It asks GitLab only
@@ -51,8 +51,13 @@ type RotationPlanner struct {
 	// Release is where the configs stand that Host reads, if that is a cluster; nil
 	// for this machine.
 	Release *Release
+	// Neighbours returns what other gitlab-runners of this machine run on; nil is
+	// none.
+	Neighbours func(paths []string) []Neighbour
 	// Progress is told how many records were looked at; nil is silence.
 	Progress func(done, total int)
+
+	others neighbours
 
 	mu    sync.Mutex
 	taken map[rekey.Ref]int // room that targets of this plan take
@@ -107,6 +112,9 @@ func (p *RotationPlanner) Plan(ctx context.Context, paths []string) (rekey.Plan,
 		case due:
 			wanted = append(wanted, h)
 		}
+	}
+	if len(wanted) > 0 {
+		p.others = p.neighboursOf(paths)
 	}
 	targets, reasons := make([]rekey.Target, len(wanted)), make([]choice, len(wanted))
 	done := 0
@@ -240,10 +248,13 @@ func (p *RotationPlanner) plan(ctx context.Context, h held) (rekey.Target, choic
 		return t, leave("set GITLAB_TOKEN and GITLAB_HOST, or --url", "a rotation needs a user token for %s", t.GitLab)
 	}
 	found, c := p.look(ctx, gl, h, &t)
+	if c.why == "" {
+		c = p.itself(t) // a section without an id has one now
+	}
 	if c.why != "" {
 		return t, c
 	}
-	if t.Remedy, c = p.strategy(h, found); c.why != "" {
+	if t.Remedy, c = p.strategy(h, found, t); c.why != "" {
 		return t, c
 	}
 	if c = p.allowed(ctx, h, found, &t); c.why != "" {
@@ -280,10 +291,22 @@ func (p *RotationPlanner) local(h held, t rekey.Target) choice {
 		return leave("rotate it where the variable comes from", "the token is a reference to the environment of gitlab-runner")
 	case !h.token.Lexical().Sendable:
 		return leave("`rekey fix` repairs the section", "the section holds no token that could be rotated")
-	case p.Flags.Self != 0 && p.Flags.Self == t.RunnerID && p.SameGitLab(p.Flags.SelfURL, t.URL):
-		return leave("run it from another runner, or from the host", "this is the runner that executes this job (CI_RUNNER_ID=%d): it would wait for its own end", p.Flags.Self)
+	}
+	for _, c := range []choice{p.itself(t), p.beside(h)} {
+		if c.why != "" {
+			return c
+		}
 	}
 	return p.untimely(h)
+}
+
+// itself refuses the runner whose job this process is.
+func (p *RotationPlanner) itself(t rekey.Target) choice {
+	here := p.Flags.SelfURL == "" || p.SameGitLab(p.Flags.SelfURL, t.URL)
+	if p.Flags.Self == 0 || p.Flags.Self != t.RunnerID || !here {
+		return choice{}
+	}
+	return leave("run it from another runner, or from the host", "this is the runner that executes this job (CI_RUNNER_ID=%d): it would wait for its own end", p.Flags.Self)
 }
 
 // ownRotationMargin is how far from gitlab-runner's own rotation an edit keeps.

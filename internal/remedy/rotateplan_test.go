@@ -76,6 +76,22 @@ func TestWhatIsNotRotated(t *testing.T) {
 		"this very runner": {func(w *world, r labtest.Issued, p *remedy.RotationPlanner) {
 			p.Flags.Self, p.Flags.SelfURL = rekey.RunnerID(r.ID), w.URL
 		}, "CI_RUNNER_ID", "another runner"},
+		"this very runner, in a section without an id": {func(w *world, r labtest.Issued, p *remedy.RotationPlanner) {
+			w.edit(fmt.Sprintf("  id = %d\n", r.ID), "")
+			p.Flags.Self, p.Flags.SelfURL = rekey.RunnerID(r.ID), w.URL
+		}, "CI_RUNNER_ID", "another runner"},
+		"this very runner, of an unknown GitLab": {func(w *world, r labtest.Issued, p *remedy.RotationPlanner) {
+			p.Flags.Self = rekey.RunnerID(r.ID)
+		}, "CI_RUNNER_ID", "another runner"},
+		"another runner of this machine, with its system id": {func(w *world, r labtest.Issued, p *remedy.RotationPlanner) {
+			p.Neighbours = func([]string) []remedy.Neighbour {
+				return []remedy.Neighbour{{Name: "/other/broken.toml", Data: []byte("[[")}, {Name: "/other/config.toml", Data: fmt.Appendf(nil, "[[runners]]\n  url = %q\n  token = %q\n", w.URL, r.Token)}}
+			}
+		}, "/other/config.toml", "--config"},
+		"docker-autoscaler that is idle and takes jobs": {func(w *world, r labtest.Issued, p *remedy.RotationPlanner) {
+			executor("docker-autoscaler")(w, r, p)
+			p.Flags.Strategy = rekey.RemedyReset
+		}, "not paused", "pause runner"},
 		"instance runner without an administrator": {func(_ *world, _ labtest.Issued, p *remedy.RotationPlanner) {
 			p.Admin = func(string) bool { return false }
 		}, "administrator", "in-place"},
@@ -124,6 +140,20 @@ func TestWhatIsNotRotated(t *testing.T) {
 func executor(name string) func(*world, labtest.Issued, *remedy.RotationPlanner) {
 	return func(w *world, _ labtest.Issued, _ *remedy.RotationPlanner) {
 		w.edit(executorLine, fmt.Sprintf("  executor = %q", name))
+	}
+}
+
+// A paused and idle runner whose machines hang on its token is reset in place.
+func TestAPausedScalerIsReset(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, record := w.served()
+	w.edit(executorLine, `  executor = "docker-autoscaler"`)
+	w.Must(200, "PUT", "runners/"+itoa(record.ID), labtest.M{"paused": true}, nil)
+	p := w.planner()
+	p.Flags.Strategy = rekey.RemedyReset
+	if plan := w.plan(p); len(plan.Targets) != 1 || plan.Targets[0].Remedy != rekey.RemedyReset {
+		t.Errorf("got %+v, want one reset", plan)
 	}
 }
 
