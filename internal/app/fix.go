@@ -199,7 +199,7 @@ func (a *App) engine(n *network, state StateInput, proof ProofInput, report func
 	e := &remedy.Engine{
 		Store: store, Host: a.repairedHost(n, proof), Clock: wallClock{}, Probe: n.ask, Report: report,
 		ParseIssued: gitlab.ParseIssued, OutcomeUnknown: gitlab.OutcomeUnknown, GitLab: n.records,
-		Options: proof.options(),
+		Options: proof.options(), Workloads: a.workload,
 	}
 	if state.Keep > 0 {
 		if _, err := e.Prune(state.Keep); err != nil {
@@ -334,6 +334,9 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 // configs returns the files to repair: each can be read, and one at least be
 // written.
 func (f *Fix) configs() ([]string, error) {
+	if len(f.in.Configs) == 0 && !f.in.Hosts.none() {
+		return nil, nil // nothing of this machine is meant
+	}
 	paths, err := f.app.configs(f.in.Configs)
 	if err != nil {
 		return nil, err

@@ -23,7 +23,6 @@ func TestDoctorLooksIntoACluster(t *testing.T) {
 	gone := lab.Runner("instance", 0, labtest.M{"run_untagged": true})
 	lab.Must(204, "DELETE", "runners", labtest.M{"token": gone.Token}, nil)
 
-	t.Cleanup(kubetest.Stop)
 	kubetest.Each(t, func(t *testing.T, s kubetest.Server, namespace string) {
 		for release, data := range map[string]map[string]string{
 			"good":     {"runner-token": good.Token + "\n", "runner-registration-token": ""},

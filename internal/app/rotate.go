@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ import (
 type RotateInput struct {
 	Access       Access
 	Configs      []string
+	Hosts        []string // releases in clusters, k8s://NAMESPACE/RELEASE, instead of this machine
+	PatchManaged bool     // a Secret that a tool keeps is changed all the same
+	RolloutWait  time.Duration
 	Runners      []string // ids, section names or fingerprints
 	Due          bool
 	Strategy     string // overlap, in-place, or "" for what is safe
@@ -57,12 +61,21 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 	if in.MaxAge < 0 || in.DrainTimeout < 0 {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--max-age and --drain-timeout cannot be negative")
 	}
-	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs},
+	if len(in.Hosts) > 0 && len(in.Configs) > 0 {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--host and --config exclude each other").WithHint("rotate this machine's runners and those of a cluster one after the other")
+	}
+	for _, address := range in.Hosts {
+		if err := rotatable(address); err != nil {
+			return nil, err
+		}
+	}
+	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs, Hosts: Hosts{Addresses: in.Hosts}},
 		Proof: in.Proof, State: in.State, DryRun: in.DryRun, Report: in.Report})
 	if err != nil {
 		return nil, err
 	}
 	if !f.stateless {
+		f.engine.Options.RolloutWait = max(in.RolloutWait, time.Nanosecond)
 		f.engine.Options.DrainTimeout = max(in.DrainTimeout, time.Nanosecond)
 		f.engine.WaitOn = oneAtATime(in.WaitOn)
 	}
@@ -96,21 +109,37 @@ func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
 		return rekey.Plan{}, err
 	}
 	user := r.userOnce(ctx)
-	p := &remedy.RotationPlanner{
-		Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge, Skip: r.done,
-			Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
-		Host: r.host, Probe: r.net.ask, GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
-		Rights:    func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
-		Admin:     func(base string) bool { return user(base).Admin },
-		RotatedAt: rotatedAt, Headroom: r.headroom(user), Open: open, Progress: r.in.Progress,
+	planner := func() *remedy.RotationPlanner {
+		return &remedy.RotationPlanner{
+			Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge, Skip: r.done,
+				Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
+			Host: r.host, Probe: r.net.ask, GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
+			Rights:    func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
+			Admin:     func(base string) bool { return user(base).Admin },
+			RotatedAt: rotatedAt, Headroom: r.headroom(user), Open: open, Progress: r.in.Progress,
+		}
 	}
-	plan, err := p.Plan(ctx, paths)
+	if len(r.in.Hosts) > 0 {
+		return r.planHosts(ctx, planner)
+	}
+	here := planner()
+	here.Neighbours = r.neighbours
+	plan, err := here.Plan(ctx, paths)
 	if err != nil && ctx.Err() != nil {
 		err = rekey.Errorf(rekey.KindUnavailable, "interrupted: %w", err)
 	}
 	r.nameReload(ctx, &plan)
 	r.nameSources(&plan)
 	return plan, err
+}
+
+// neighbours are the configs of other gitlab-runners that run on this machine.
+func (r *Rotation) neighbours(paths []string) []remedy.Neighbour {
+	var found []remedy.Neighbour
+	for _, n := range r.host.Neighbours(paths) {
+		found = append(found, remedy.Neighbour{Name: fmt.Sprintf("%s, on which %s runs,", n.Process.Config, n.Process), Data: n.Data})
+	}
+	return found
 }
 
 // self is the runner whose job this process is, 0 outside a job.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,7 +40,8 @@ instance runner needs an administrator.`,
   rekey rotate 42 --canary-project infra/canary
   rekey rotate --due --max-age 90d --yes
   rekey rotate 42 --config a/config.toml --config b/config.toml    # two hosts, one record
-  rekey rotate deploy --strategy in-place`,
+  rekey rotate deploy --strategy in-place
+  rekey rotate --host k8s://ci/gitlab-runner --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Runners = args
 			if age != "" {
@@ -56,6 +58,9 @@ instance runner needs an administrator.`,
 	s.BoolVar(&in.Due, "due", false, "rotate the tokens whose time has come; quiet when there are none")
 	s.StringVar(&in.Strategy, "strategy", "", "overlap or in-place (default: overlap; in-place for a token that has expired)")
 	s.StringVar(&age, "max-age", "", "with --due: a token is due at this age at the latest, as 90d, 2w or 36h, whether it expires or not")
+	s.StringArrayVar(&in.Hosts, "host", nil, "a release in a cluster instead of this machine: k8s://NAMESPACE/RELEASE[?context=NAME]; repeatable")
+	s.BoolVar(&in.PatchManaged, "patch-managed", false, "with --host: change a Secret that Helm, Argo CD or an operator keeps; it may put the old token back")
+	s.DurationVar(&in.RolloutWait, "rollout-timeout", 10*time.Minute, "with --host: how long new pods may take to be ready; then the rotation stays open")
 	s.DurationVar(&in.DrainTimeout, "drain-timeout", time.Hour, "how long the old record's jobs are waited for; then the rotation stays open")
 	s.StringVar(&in.Owners, "owners", "", "the owners file, for when a token was rotated (default: runners.owners.yaml here)")
 	s.StringArrayVarP(&in.Configs, "config", "c", nil, "config.toml; repeatable (default: the standard locations; CONFIG_FILE)")
@@ -156,7 +161,9 @@ func (n *counted) tell(next func(app.Event)) func(app.Event) {
 		n.progress.clear()
 		next(e)
 		n.mu.Lock()
-		last := e.Target.Remedy == rekey.RemedyOverlap && e.Step == rekey.StepRetire || e.Target.Remedy != rekey.RemedyOverlap && e.Step == rekey.StepProve
+		steps := rekey.StepsOf(e.Target.Remedy)
+		retires := slices.Contains(steps, rekey.StepRetire)
+		last := retires && e.Step == rekey.StepRetire || !retires && e.Step == rekey.StepProve
 		if last || e.Err != nil {
 			n.done++
 		}

@@ -20,7 +20,9 @@ type file struct {
 	quiet   []Span   // texts for people: usage, messages
 	lines   []int
 	pins    []pinned
-	budget  int // bytes that nested texts may still take
+	budget  int    // bytes that nested texts may still take
+	texts   []text // the texts that were read, the file first
+	every   bool   // read nested texts that hold no literal too
 }
 
 func newFile(path string, raw []byte, format Format) *file {
@@ -93,6 +95,7 @@ func (f *file) read(v view, format Format, depth int) {
 		return
 	}
 	f.budget -= v.len()
+	f.texts = append(f.texts, text{v, format, depth})
 	sites, unread := len(f.sites), len(f.unread)
 	defer func() {
 		if r := recover(); r != nil {
@@ -124,7 +127,7 @@ func (f *file) read(v view, format Format, depth int) {
 // nested reads a text that stands inside another one, in the language it seems to
 // be written in. hint is the name under which it stands.
 func (f *file) nested(v view, hint string, depth int) {
-	if v.len() < 12 || !interesting(v.orig) {
+	if v.len() < 12 || !f.every && !interesting(v.orig) {
 		return
 	}
 	comments := len(f.comment)

@@ -117,3 +117,7 @@ func fill(part []byte, with byte) {
 		}
 	}
 }
+
+// fillIn is a place that a person fills in, and that a shell would take for two
+// redirections.
+var fillIn = regexp.MustCompile(`(?:^|[\s="'])<[A-Za-z][\w -]*>(?:["'\s\\]|$)`)

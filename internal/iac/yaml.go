@@ -41,7 +41,14 @@ func (f *file) document(v view, format Format, depth int) {
 		f.patterns(v, FormatUnknown, depth)
 		return
 	}
-	r := &yamlReader{f: f, v: v, depth: depth}
+	r := newYAMLReader(v)
+	r.f, r.depth = f, depth
+	r.node(&root, nil)
+}
+
+// newYAMLReader reads one document.
+func newYAMLReader(v view) *yamlReader {
+	r := &yamlReader{v: v}
 	for i := 0; i >= 0 && i < v.len(); {
 		r.lines = append(r.lines, i)
 		n := bytes.IndexByte(v.text[i:], '\n')
@@ -50,7 +57,7 @@ func (f *file) document(v view, format Format, depth int) {
 		}
 		i += n + 1
 	}
-	r.node(&root, nil)
+	return r
 }
 
 type yamlReader struct {
