@@ -128,8 +128,18 @@ func notes(rows []Row) string {
 			}
 		}
 	}
+	b.WriteString("\n## Faults on top\n\n" + faults)
+	for _, o := range Overlays {
+		fmt.Fprintf(&b, "- %s\n", o.Name)
+	}
 	return b.String()
 }
+
+const faults = `On top of each scenario above that needs no lab of its own each of these is planted too. None may turn a verdict into another than
+unknown; a section is unknown under each that keeps GitLab from answering, whatever it was before, but for a token that no GitLab could have issued.
+` + "`make test`" + ` tries each of them in GitLab 17.11 and 18.11 for one of the two lookers, ` + "`make matrix FULL=-full`" + ` in every version for both.
+
+`
 
 func (c Cell) where() string {
 	var all []string
