@@ -130,6 +130,10 @@ func (c *court) refusedFound(s *section) {
 		c.maybeElsewhere(s, rekey.Failing)
 		c.maybeRestored(s, rekey.Info)
 	default:
+		if s.Record.ManagersKnown && len(s.Record.Managers) == 0 && r.ContactedAt.IsZero() { // registering makes a manager, writing a file by hand does not
+			confidence, seen = rekey.Possible, append(seen, s.inRecord("nobody ever used runner %d", r.ID))
+			c.maybeRestored(s, rekey.Info)
+		}
 		seen = append(seen, missing("whether runner %d is this host's would decide: compare its description and address on its page in GitLab", r.ID))
 		s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
 	}
@@ -140,7 +144,9 @@ func (c *court) refusedFound(s *section) {
 	if s.ObtainedAt.IsZero() && s.ExpiresAt.IsZero() && !isUsed {
 		s.lower(rekey.RotatedElsewhere, rekey.Possible)
 		s.maybeExpired()
-		c.maybeRestored(s, rekey.Info)
+		if !hasCause(s.findings, rekey.ServerRestored) {
+			c.maybeRestored(s, rekey.Info)
+		}
 		if !hasCause(s.findings, rekey.WrongInstance) {
 			s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
 		}

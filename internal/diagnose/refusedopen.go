@@ -78,7 +78,8 @@ func (c *court) ownRecord(s *section) (rekey.Evidence, bool) {
 }
 
 // foreignRecord returns evidence that the record is not the section's own: it is of
-// another scope, younger than the token, or in use by others only.
+// another scope, younger than the token, or in use by others only. That nobody has
+// used it says nothing: GitLab forgets managers that were silent for a week.
 func (s *section) foreignRecord() (rekey.Evidence, bool) {
 	const slack = 24 * time.Hour
 	r := s.Record.Runner
