@@ -64,7 +64,7 @@ func unreachable(name string, err error) error {
 		return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS did not answer in time", Hint: "try again later", Err: errLost}
 	case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
 		return rekey.Errorf(rekey.KindDenied, "%s: there are no AWS credentials", name).WithHint("log in as for the aws command: `aws sts get-caller-identity` must answer (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role of the machine)")
-	case errors.As(err, &answered) && answered.HTTPStatusCode() < 500:
+	case errors.As(err, &answered) && answered.HTTPStatusCode() > 0 && answered.HTTPStatusCode() < 500:
 		return rekey.Errorf(rekey.KindUnavailable, "%s: what answered is not Secrets Manager (%d)", name, answered.HTTPStatusCode()).WithHint("check AWS_ENDPOINT_URL and the region")
 	case secretstore.NeverSent(err):
 		return rekey.Errorf(rekey.KindUnavailable, "%s: AWS cannot be reached: %s", name, said(err)).WithHint("check the region, AWS_ENDPOINT_URL and the proxy")

@@ -1,9 +1,12 @@
 package secretstoretest
 
 import (
+	"encoding/pem"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -32,6 +35,20 @@ func NewLine(t *testing.T, target string, next http.RoundTripper) *Line {
 	t.Cleanup(server.Close)
 	l.URL = server.URL
 	return l
+}
+
+// NewTLSLine is NewLine for clients that send no token in the clear; ca is the PEM
+// file of its authority.
+func NewTLSLine(t *testing.T, target string, next http.RoundTripper) (l *Line, ca string) {
+	t.Helper()
+	l = &Line{target: target, next: next}
+	server := httptest.NewTLSServer(l)
+	t.Cleanup(server.Close)
+	l.URL, ca = server.URL, filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return l, ca
 }
 
 // LoseNext has the server do the next request that matches, and loses its answer.

@@ -283,24 +283,19 @@ func gitlabPart(t *testing.T, l *labtest.Lab, group bool) secretstoretest.Part {
 // kubeRow runs the suite on the real API server alone: the other one of kubetest
 // answers reads only.
 func kubeRow(t *testing.T, tb *table) {
-	if !kubetest.RealNamed() {
-		t.Skip("NOT TRIED AGAINST kube-apiserver: set KUBE_APISERVER and ETCD to the two programs")
-	}
-	kubetest.Each(t, func(t *testing.T, server kubetest.Server, namespace string) {
-		if !strings.HasSuffix(t.Name(), "/real") {
-			t.Skip("this server answers reads only")
-		}
+	onRealCluster(t, func(t *testing.T, server kubetest.Server, namespace string) {
 		tb.run(t, order[6], "kube-apiserver on etcd", func(t *testing.T) secretstoretest.Part { return kubePart(t, server, namespace) })
 	})
 }
 
 func kubePart(t *testing.T, server kubetest.Server, namespace string) secretstoretest.Part {
-	config := server.User(t, namespace, kubetest.Right{Resource: "secrets", Verbs: []string{"get", "list", "watch", "create", "update", "delete"}})
+	config := server.User(t, namespace, kubetest.Right{Resource: "secrets", Verbs: secretRights})
 	return secretstoretest.Part{
 		Store:  kubeStore(t, config),
 		Ref:    func(name string) secretstore.Ref { return ref(t, "k8s://%s/%s", namespace, name) },
 		Beside: func(r secretstore.Ref) secretstore.Ref { return r.With(r.Name, "other") },
 		Place:  place(t, "k8s://%s", namespace),
+		Lossy:  func(t *testing.T) secretstore.Store { return lossyKube(t, config) },
 	}
 }
 

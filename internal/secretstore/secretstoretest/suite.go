@@ -337,7 +337,7 @@ func (s *suite) loses(t *testing.T) {
 	got := s.get(t, ref, "")
 	switch {
 	case got.Value != Token(2):
-		t.Errorf("the write whose answer was lost: %v is there", got.Value)
+		t.Errorf("the write whose answer was lost: %v is there, and it said %v", got.Value, err)
 	case err != nil:
 		t.Errorf("the write whose answer was lost: %v, want nil: it is there", err)
 	case version != got.Version:
