@@ -48,7 +48,7 @@ func NewClient(o Options) (*Client, error) {
 	if err := checkUserToken(o.Token); err != nil {
 		return nil, err
 	}
-	hc, err := newHTTPClient(tlsFiles{ca: o.CAFile})
+	hc, err := newHTTPClient(tlsFiles{ca: o.CAFile, pem: o.PEM})
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindInvalid, "%w", err)
 	}

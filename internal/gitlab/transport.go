@@ -34,6 +34,7 @@ type Options struct {
 	Token rekey.Token // Client: the user's token
 
 	CAFile    string           // PEM of CAs trusted beside the system's
+	PEM       PEM              // Client: CAs and a client certificate by content, beside CAFile
 	Timeout   time.Duration    // of one request; 0 is 15 s
 	Patience  time.Duration    // Client: of GitLab's silence in one question, its pauses and repetitions included; 0: no limit but the caller's
 	UserAgent string           // "rekey/<version>"

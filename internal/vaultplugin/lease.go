@@ -1,0 +1,84 @@
+package vaultplugin
+
+import (
+	"context"
+	"path"
+	"time"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+
+	"rekey"
+)
+
+func pathEnd(p string) string { return path.Base(p) }
+
+func (b *backend) runnerSecret() *framework.Secret {
+	return &framework.Secret{
+		Type: secretType,
+		Fields: map[string]*framework.FieldSchema{
+			"token":     {Type: framework.TypeString, Description: "The runner's authentication token.", DisplayAttrs: &framework.DisplayAttributes{Sensitive: true}},
+			"runner_id": {Type: framework.TypeInt64, Description: "GitLab's id of the record."},
+		},
+		Renew:  b.renew,
+		Revoke: b.revoke,
+	}
+}
+
+// renew extends the lease of a record that exists, by the role as it is now. Nothing
+// changes at GitLab.
+func (b *backend) renew(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	rec, gl, err := b.lease(ctx, req)
+	if err != nil {
+		return refusal(err)
+	}
+	seen, err := gl.Runner(ctx, rec.RunnerID)
+	switch {
+	case err != nil && rekey.KindOf(err) == rekey.KindNotFound:
+		return refusal(rekey.Errorf(rekey.KindNotFound, "runner %d is gone from GitLab, and its token dead", rec.RunnerID).
+			WithHint("read creds/%s for a new one", rec.Role))
+	case err != nil:
+		return refusal(rekey.Errorf(rekey.KindOf(err), "the lease was not renewed: %w", err))
+	case !rec.sameRecord(seen):
+		return refusal(rekey.Errorf(rekey.KindConflict, "runner %d is not the one of this lease: it lacks the tag %s", rec.RunnerID, rec.Marker).
+			WithHint("was GitLab restored from a backup? Read creds/%s for a new one", rec.Role))
+	}
+	r, err := loadRole(ctx, req.Storage, rec.Role)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return refusal(rekey.Errorf(rekey.KindNotFound, "the role %s is gone: its leases end with their time", rec.Role))
+	}
+	rec.Due = b.due(time.Unix(rec.Born, 0), r.MaxTTL)
+	if err := rec.put(ctx, req.Storage); err != nil {
+		return nil, err
+	}
+	resp := &logical.Response{Secret: req.Secret}
+	resp.Secret.TTL, resp.Secret.MaxTTL = rec.limits(r.TTL, r.MaxTTL)
+	return resp, nil
+}
+
+// revoke deletes the record; Vault tries again where it fails.
+func (b *backend) revoke(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	rec, gl, err := b.lease(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := rec.remove(ctx, gl); err != nil {
+		return nil, err
+	}
+	return nil, req.Storage.Delete(ctx, rec.key())
+}
+
+func (b *backend) lease(ctx context.Context, req *logical.Request) (*record, GitLab, error) {
+	if req.Secret == nil {
+		return nil, nil, rekey.Errorf(rekey.KindInternal, "the request has no lease")
+	}
+	rec, err := leased(req.Secret.InternalData)
+	if err != nil {
+		return nil, nil, err
+	}
+	gl, err := b.gitlab(ctx, req.Storage, rec.Instance)
+	return rec, gl, err
+}
