@@ -113,7 +113,7 @@ func (c *command) told(cmd *cobra.Command, in app.SecretInput, read *app.SecretR
 // revealed is the one place where a secret is printed, which is what was asked for.
 func (c *command) revealed(read app.SecretRead, output string) error {
 	if output == "json" {
-		flat := map[string]string{"token": read.Value.Reveal(), "version": string(read.Version), "ref": read.Ref.String()}
+		flat := map[string]string{"schema": "rekey.secret/1", "token": read.Value.Reveal(), "version": string(read.Version), "ref": read.Ref.String()}
 		for name, text := range read.Meta.Fields() {
 			flat[name] = text
 		}

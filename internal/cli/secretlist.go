@@ -58,7 +58,10 @@ func (c *command) secretEntries(all []secretstore.Entry, output string) error {
 		for _, e := range all {
 			list = append(list, jsonSecret{e.Ref.String(), e.Place, e.Meta.Fields()})
 		}
-		return c.json(list)
+		return c.json(struct {
+			Schema  string       `json:"schema"`
+			Secrets []jsonSecret `json:"secrets"`
+		}{"rekey.secrets/1", list})
 	}
 	p := c.paper()
 	if len(all) == 0 {
@@ -99,7 +102,10 @@ func (c *command) secretVersions(all []secretstore.VersionInfo, output string) e
 		list = append(list, one)
 	}
 	if output == "json" {
-		return c.json(list)
+		return c.json(struct {
+			Schema   string              `json:"schema"`
+			Versions []jsonSecretVersion `json:"versions"`
+		}{"rekey.secret-versions/1", list})
 	}
 	p := c.paper()
 	for _, v := range list {

@@ -59,3 +59,20 @@ func TestNarrowTerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestASecretStaysOffTheTerminal unless it was asked for.
+func TestASecretStaysOffTheTerminal(t *testing.T) {
+	t.Parallel()
+	get := func(args ...string) (int, string, string) {
+		var out, errs bytes.Buffer
+		code := cli.Main(append([]string{"secret", "get", "env:TOKEN"}, args...), cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, OutTTY: true,
+			Getenv: func(name string) (string, bool) { return "glrt-CANARY1234567890abcd", name == "TOKEN" }})
+		return code, out.String(), errs.String()
+	}
+	if code, out, errs := get(); code != 2 || out != "" || !strings.Contains(errs, "--reveal") {
+		t.Errorf("without --reveal: %d, %q, %q, want 2, nothing, and how to see it", code, out, errs)
+	}
+	if code, out, errs := get("--reveal"); code != 0 || out != "glrt-CANARY1234567890abcd\n" || errs != "" {
+		t.Errorf("with --reveal: %d, %q, %q, want the token alone", code, out, errs)
+	}
+}
