@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"rekey"
@@ -88,9 +89,21 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 		out.Upgrade = upgrade.Judge(facts, out.Report, target)
 	}
 	if n.client != nil && !slices.ContainsFunc(facts.Servers, func(s diagnose.Server) bool { return gitlab.SameGitLab(s.URL, n.base) }) && len(facts.Servers) > 0 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("the user token is for %s, and no section points there: it was not used (set GITLAB_HOST or --url)", n.base))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("the user token is for %s, and no section points there: it was not used (set GITLAB_HOST or --url%s)", n.base, nearly(n.base, facts.Servers)))
 	}
 	return out, nil
+}
+
+// nearly names the GitLab of the sections that differs from base by scheme or port
+// only: the address that was meant.
+func nearly(base string, servers []diagnose.Server) string {
+	meant, err := url.Parse(base)
+	for _, s := range servers {
+		if u, bad := url.Parse(s.URL); err == nil && bad == nil && strings.EqualFold(u.Hostname(), meant.Hostname()) {
+			return " with scheme and port, as the section has it: " + s.URL
+		}
+	}
+	return ""
 }
 
 func (a *App) observe(ctx context.Context, n *network, in DoctorInput, sources []controller.Source, logs ...controller.Log) (diagnose.Facts, error) {

@@ -151,7 +151,7 @@ func (c *council) notes() []string {
 		}
 	}
 	if c.unread > 0 {
-		notes = append(notes, fmt.Sprintf("which gitlab-runner uses a section was not read for %d of them: a user token (scope read_api or manage_runner) tells it; GitLab refuses no version", c.unread))
+		notes = append(notes, fmt.Sprintf("which gitlab-runner uses a section was not read for %d of them: GitLab tells it to a user token (scope read_api or manage_runner) once the host was in contact, and `gitlab-runner --version` does on the host; GitLab refuses no version", c.unread))
 	}
 	if c.target.AtLeast(fleet.LastKnown.Major, fleet.LastKnown.Minor) {
 		notes = append(notes, fmt.Sprintf("what is said of GitLab %d.0 and later is what GitLab has announced; it has moved these dates before (16.0, 17.0, 18.0)", fleet.LastKnown.Major))
