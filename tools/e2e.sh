@@ -2,7 +2,8 @@
 # Runs the end-to-end tests (TestE2E…) with every gitlab-runner named by
 # GITLAB_RUNNER (paths, separated by blanks, colons or commas) or found on PATH.
 # Tries k8s:// on a real kube-apiserver with etcd where KUBE_APISERVER and ETCD, or
-# PATH, name the two programs. Arguments are flags for go test. Says plainly what was
+# PATH, name the two programs, and every secret store before its product: VAULT_BIN
+# names a Vault server, MOTO_SERVER, or PATH, an emulator of AWS. Arguments are flags for go test. Says plainly what was
 # not there, and at the end which API client ran in which version.
 set -eu
 
@@ -16,6 +17,16 @@ if [ -n "$KUBE_APISERVER" ] && [ -n "$ETCD" ]; then
 else
 	echo 'e2e: no kube-apiserver and etcd were there: none in KUBE_APISERVER and ETCD, none on PATH. k8s:// is not tried on a real one.'
 fi
+
+MOTO_SERVER=${MOTO_SERVER:-$(command -v moto_server || true)}
+export MOTO_SERVER
+if [ -x "${VAULT_BIN:-}" ]; then
+	echo "e2e: $VAULT_BIN: $("$VAULT_BIN" version)"
+else
+	echo 'e2e: no Vault was there: none in VAULT_BIN. vault:// is not tried on a real one.'
+fi
+[ -n "$MOTO_SERVER" ] || echo 'e2e: no moto_server was there: none in MOTO_SERVER, none on PATH. awssm:// is not tried.'
+go test -p 1 "$@" -count=1 ./internal/secretstore/...
 
 runners=$(printf '%s' "${GITLAB_RUNNER:-}" | tr ':,\n' '   ')
 on_path=$(command -v gitlab-runner || true)
