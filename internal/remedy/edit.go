@@ -168,7 +168,11 @@ func (ed *edit) made(doc *configtoml.Document) (bool, error) {
 			return false, errStop{reason: fmt.Sprintf("%s no longer has the section with the new token", ed.site.Config),
 				next: "run `rekey rotate` again: it delivers the sealed token anew"}
 		}
-		return old < 0, nil
+		if old < 0 && op.waits(doc, ed.site, second) && op.usurped(doc, ed.site, second) {
+			return false, errStop{reason: fmt.Sprintf("somebody changed the token of section %q of %s, which was to be replaced", ed.site.Name, ed.site.Config),
+				next: "take that section out if it is not wanted, then run `rekey rotate` again"}
+		}
+		return old < 0 && !op.waits(doc, ed.site, second), nil
 	}
 	_, present, err := locate(doc, op, ed.site)
 	return present, err
@@ -184,6 +188,8 @@ func together(doc *configtoml.Document, edits []*edit) (*configtoml.Document, er
 		switch {
 		case ed.op.target.Remedy == rekey.RemedyAppend:
 			added = append(added, ed)
+		case ed.step == rekey.StepSwap && old < 0: // somebody took the old section away
+			changes[second] = configtoml.Change{Name: &ed.site.Name}
 		case ed.step == rekey.StepSwap:
 			changes[old], gone = ed.op.change(), append(gone, second)
 		case ed.op.overlaps():

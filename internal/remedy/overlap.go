@@ -43,6 +43,7 @@ func (e *Engine) handover(ctx context.Context, op *operation) (any, string, erro
 	if err := e.equal(ctx, op, gl); err != nil {
 		return nil, "", err
 	}
+	resumed := op.read > 0
 	for p := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
 		behind, err := e.behind(ctx, gl, op)
 		if err != nil {
@@ -52,9 +53,27 @@ func (e *Engine) handover(ctx context.Context, op *operation) (any, string, erro
 			op.handedOver = e.Clock.Now()
 			return nil, fmt.Sprintf("every online manager of runner %d is on runner %d", op.target.RunnerID, op.issued.ID), nil
 		}
+		if resumed {
+			resumed = false
+			e.awaken(ctx, op)
+		}
 		if !p.wait(ctx) {
 			return nil, "", rekey.Errorf(rekey.KindConflict, "runner %d is in use by %s, not yet seen on runner %d: both records serve", op.target.RunnerID, strings.Join(behind, ", "), op.issued.ID).
-				WithHint("a manager that is gone counts as online for two hours after its last contact; then run `rekey rotate` again: it goes on from here. `rekey fix --undo --run %s` takes the new record back", runOf(op.id))
+				WithHint("see that gitlab-runner runs there (one that is gone counts as online for two hours after its last contact), then run `rekey rotate` again: it goes on from here. `rekey fix --undo --run %s` takes the new record back", runOf(op.id))
+		}
+	}
+}
+
+// awaken has the configs of an interrupted rotation loaded once more: a gitlab-runner
+// that was refused meanwhile, as in GitLab's maintenance mode, disables the section
+// for an hour, and a reload ends that.
+func (e *Engine) awaken(ctx context.Context, op *operation) {
+	if op.rolls() {
+		return
+	}
+	for _, s := range op.sites {
+		if how, done, err := e.reloadConfig(ctx, s.Config); err == nil && !done {
+			e.tell(op, rekey.StepHandover, how, nil)
 		}
 	}
 }
@@ -106,7 +125,7 @@ func (e *Engine) behind(ctx context.Context, gl GitLab, op *operation) ([]string
 // see remembers who was seen on the record that the operation made.
 func (op *operation) see(managers []rekey.Manager) {
 	for _, m := range managers {
-		if !m.ContactedAt.IsZero() && !slices.Contains(op.seen, m.SystemID) {
+		if asked(&m) && !slices.Contains(op.seen, m.SystemID) {
 			op.seen = append(op.seen, m.SystemID)
 		}
 	}
@@ -243,7 +262,7 @@ func (e *Engine) swapOne(ctx context.Context, ed *edit) error {
 		err = ed.err
 	}
 	if isStop(err) { // the second section is gone: the sealed token is delivered anew
-		if _, second, ferr := e.pairOf(ed.op, ed.site); ferr == nil && second < 0 {
+		if _, second, _, ferr := e.pairOf(ed.op, ed.site); ferr == nil && second < 0 {
 			return joined(err, ed.op.journal.Fail(rekey.StepDeliver, err))
 		}
 	}
@@ -257,17 +276,17 @@ func joined(err, more error) error {
 	return err
 }
 
-func (e *Engine) pairOf(op *operation, s *site) (old, second int, err error) {
+func (e *Engine) pairOf(op *operation, s *site) (old, second int, waits bool, err error) {
 	data, err := e.Host.Read(s.Config)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	doc, err := e.parse(s.Config, data)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	old, second = pair(doc, op, s)
-	return old, second, nil
+	return old, second, second >= 0 && op.waits(doc, s, second), nil
 }
 
 // retireOld deletes the record that was rotated: once its section is gone for
@@ -318,11 +337,11 @@ func (e *Engine) quiet(ctx context.Context, op *operation) error {
 		}
 	}
 	for _, s := range op.sites {
-		old, second, err := e.pairOf(op, s)
+		old, second, waits, err := e.pairOf(op, s)
 		if err != nil {
 			return err
 		}
-		if old < 0 && second >= 0 {
+		if old < 0 && second >= 0 && !waits {
 			continue
 		}
 		step := rekey.StepSwap

@@ -1,6 +1,7 @@
 package remedy_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -85,6 +86,23 @@ func TestAnOverlapWaitsForEveryOnlineManager(t *testing.T) {
 	}
 }
 
+// A gitlab-runner that GitLab refused for a while, as in maintenance mode, asks again
+// only after a reload: a resumption sees to it.
+func TestAResumedOverlapReloads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.served()
+	poll := w.onWrite
+	w.onWrite = nil
+	if r := w.apply(w.rotation(0))[0]; r.Status != rekey.StatusOpen {
+		t.Fatalf("got %+v, want it open while the manager is not seen", r)
+	}
+	w.onReload = poll
+	if again := w.resume(); len(again) != 1 || again[0].Status != rekey.StatusVerified || len(w.sections()) != 1 {
+		t.Errorf("the resumption got %+v and %d sections, want it done", again, len(w.sections()))
+	}
+}
+
 func TestAnOverlapIsTakenBackWhileItCanBe(t *testing.T) {
 	t.Parallel()
 	all := newWorld(t)
@@ -111,6 +129,70 @@ func TestAnOverlapIsTakenBackWhileItCanBe(t *testing.T) {
 		if last != rekey.StepProve && (records[0].Paused || records[0].Description != "build host") {
 			t.Errorf("%s: the old record is %+v, want it active and with its description", name, records[0])
 		}
+	}
+}
+
+// While the old record is drained gitlab-runner rotates its token by itself, or
+// somebody takes the section away or gives it another token: one section is left,
+// under its own name, or the rotation stops.
+func TestTheOldSectionChangesUnderAnOverlap(t *testing.T) {
+	t.Parallel()
+	all := newWorld(t)
+	for name, c := range map[string]struct {
+		change func(*world, labtest.Issued)
+		done   bool
+	}{
+		"rotated by gitlab-runner": {func(w *world, old labtest.Issued) {
+			var fresh labtest.Issued
+			w.Must(201, "POST", "runners/"+itoa(old.ID)+"/reset_authentication_token", nil, &fresh)
+			w.edit(old.Token, fresh.Token)
+		}, true},
+		"taken away": {func(w *world, old labtest.Issued) {
+			w.cut(old)
+		}, true},
+		"another token, and no id": {func(w *world, old labtest.Issued) {
+			w.edit(fmt.Sprintf("  id = %d\n", old.ID), "")
+			w.edit(old.Token, dead)
+		}, false},
+	} {
+		w := all.fresh()
+		before, old := w.served()
+		w.deny["update"] = true
+		target := w.rotation(0)
+		if r := w.apply(target)[0]; r.Status != rekey.StatusOpen || len(w.sections()) != 2 {
+			t.Fatalf("%s: got %+v, want it open with two sections", name, r)
+		}
+		w.deny["update"] = false
+		c.change(w, old)
+		r := w.resume()[0]
+		sections := w.sections()
+		switch {
+		case !c.done:
+			if r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "somebody changed the token") || len(sections) != 2 || len(w.records("runners/all")) != 2 {
+				t.Errorf("%s: got %+v with %d sections, want it stopped and nothing deleted", name, r, len(sections))
+			}
+		case r.Status != rekey.StatusVerified || len(sections) != 1 || sections[0].Name != "one" || sections[0].ID != r.RunnerID || !w.accepted(sections[0].Token) || len(w.records("runners/all")) != 1:
+			t.Errorf("%s: got %+v and the sections %+v, want one section of its old name with the new token\n%s", name, r, sections, before)
+		}
+	}
+}
+
+// cut takes the section of a record out of the config.
+func (w *world) cut(r labtest.Issued) {
+	w.t.Helper()
+	data, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	parts := strings.SplitAfter(string(data), "[[runners]]")
+	for i, part := range parts[1:] {
+		if strings.Contains(part, r.Token) {
+			parts[i] = strings.TrimSuffix(parts[i], "[[runners]]")
+			parts[i+1] = ""
+		}
+	}
+	if err := os.WriteFile(w.config, []byte(strings.Join(parts, "")), 0o600); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

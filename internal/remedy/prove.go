@@ -168,7 +168,14 @@ func joinIDs(ids []rekey.SystemID) string {
 // fresh reports whether the manager's contact came after the change: GitLab
 // writes contact times up to 55 minutes late, so an old one proves nothing.
 func (op *operation) fresh(m *rekey.Manager) bool {
-	return !m.ContactedAt.IsZero() && m.ContactedAt.After(op.changedAt().Add(-time.Second))
+	return asked(m) && m.ContactedAt.After(op.changedAt().Add(-time.Second))
+}
+
+// asked reports whether the manager has asked for jobs. From 18.1 on POST
+// /runners/verify writes a contact time too, and leaves the status as it is: below
+// 18.7, where it is the probe, our own question would pass for a gitlab-runner.
+func asked(m *rekey.Manager) bool {
+	return !m.ContactedAt.IsZero() && m.Status != "never_contacted"
 }
 
 // changedAt is when GitLab issued the new token, or, where there is none, when

@@ -42,18 +42,43 @@ func retiring(r rekey.Remedy) bool { return r == rekey.RemedyOverlap || r == rek
 // secondName is what the second section is called until it takes the first's place.
 func (op *operation) secondName(s *site) string { return s.Name + " " + op.id.Marker() }
 
-// pair finds both sections of an overlap: -1 for one that is not there.
+// pair finds both sections of an overlap: -1 for one that is not there. The old one
+// is told by its token, or by its id where gitlab-runner has rotated that token by
+// itself meanwhile.
 func pair(doc *configtoml.Document, op *operation, s *site) (old, second int) {
 	old, second = -1, -1
+	renewed := -1
 	for i, section := range doc.Sections() {
+		named := section.Name == s.Name && section.URL == op.target.URL
 		switch {
 		case !op.issued.Token.IsZero() && section.Token == op.issued.Token:
 			second = i
-		case section.Name == s.Name && section.URL == op.target.URL && section.Token.Fingerprint() == s.Before && (old < 0 || i == s.Index):
+		case named && section.Token.Fingerprint() == s.Before && (old < 0 || i == s.Index):
 			old = i
+		case named && section.ID != 0 && section.ID == op.target.RunnerID:
+			renewed = i
 		}
 	}
+	if old < 0 {
+		old = renewed
+	}
 	return old, second
+}
+
+// waits reports whether the second section has not taken the first one's place yet.
+func (op *operation) waits(doc *configtoml.Document, s *site, second int) bool {
+	return doc.Sections()[second].Name == op.secondName(s)
+}
+
+// usurped reports whether somebody put another token into the old section: what
+// comes right behind the second one is called and addressed as it was.
+func (op *operation) usurped(doc *configtoml.Document, s *site, second int) bool {
+	sections := doc.Sections()
+	if second+1 >= len(sections) {
+		return false
+	}
+	behind := sections[second+1]
+	return behind.Name == s.Name && behind.URL == op.target.URL && behind.ID == 0
 }
 
 // locate finds the site's section by the token it had when the plan was made;

@@ -36,6 +36,7 @@ type world struct {
 	forget    string          // an attribute that GitLab does not keep
 	calls     map[string]int
 	onWrite   func()        // after the config was replaced
+	onReload  func()        // gitlab-runner is told to load it
 	noReplace bool          // the config cannot be written
 	failing   bool          // the disk fails behind an exchange
 	unread    bool          // and then the config cannot be read
@@ -289,7 +290,12 @@ func (h host) Replace(path string, expect, next []byte) (string, error) {
 
 func (host) Create(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }
 
-func (host) Reload(context.Context, string) (string, error) { return "", nil }
+func (h host) Reload(context.Context, string) (string, error) {
+	if h.w != nil && h.w.onReload != nil {
+		h.w.onReload()
+	}
+	return "", nil
+}
 
 func (h host) Lock(path string) (func(), error) {
 	h.w.mu.Lock()
