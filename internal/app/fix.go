@@ -83,6 +83,8 @@ type FixInput struct {
 	Sections       []string
 	TokenFile      string // "-" is Stdin
 	SeparateRecord bool
+	PatchManaged   bool          // with Hosts: a Secret that a tool keeps is changed all the same
+	RolloutWait    time.Duration // with Hosts: how long new pods are waited for
 	DryRun, Undo   bool
 	// Leftover is "resume" or "abort" where the fix is only about what an earlier
 	// run left open.
@@ -118,6 +120,11 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err := in.Proof.Check(); err != nil {
 		return nil, err
 	}
+	for _, address := range in.Hosts.Addresses {
+		if err := reached(address); err != nil {
+			return nil, err
+		}
+	}
 	n, err := a.network(in.Access)
 	if err != nil {
 		return nil, err
@@ -141,6 +148,7 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.engine.Options.RolloutWait = in.RolloutWait
 	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
 	return f, nil
 }
@@ -292,6 +300,9 @@ func (f *Fix) Undo(ctx context.Context, run string) ([]Undone, error) {
 // Plan observes, judges and plans. Whether the configs can be written is looked
 // at first: where none can, GitLab is asked nothing.
 func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
+	if !f.in.Hosts.none() {
+		return f.planHosts(ctx)
+	}
 	if _, err := f.configs(); err != nil {
 		return rekey.Plan{}, err
 	}
@@ -309,19 +320,9 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 	if err := f.sectionsExist(facts); err != nil {
 		return rekey.Plan{}, err
 	}
-	open, err := f.Unfinished()
+	p, err := f.planner(ctx, facts)
 	if err != nil {
 		return rekey.Plan{}, err
-	}
-	in, user := f.in.Record, f.user(ctx)
-	p := &remedy.Planner{
-		Facts: facts, Report: diagnose.Judge(facts), Host: f.host, Probe: f.probe(), GitLab: f.net.records,
-		SameGitLab: gitlab.SameGitLab, Generated: f.generated, Open: open,
-		Rights: func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
-		Admin:  func(base string) bool { return user(base).Admin },
-		Flags: remedy.Flags{Scope: in.Scope, Group: in.Group, Project: in.Project, Description: in.Description, Tags: in.Tags,
-			RunUntagged: in.RunUntagged, Locked: in.Locked, AccessLevel: in.AccessLevel, Sections: f.in.Sections,
-			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
 	}
 	moved := f.remember(p)
 	plan, err := p.Plan(ctx)
@@ -329,6 +330,24 @@ func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
 	f.nameReload(ctx, &plan)
 	f.nameSources(&plan)
 	return plan, err
+}
+
+// planner is the planner for these facts of this machine.
+func (f *Fix) planner(ctx context.Context, facts diagnose.Facts) (*remedy.Planner, error) {
+	open, err := f.Unfinished()
+	if err != nil {
+		return nil, err
+	}
+	in, user := f.in.Record, f.user(ctx)
+	return &remedy.Planner{
+		Facts: facts, Report: diagnose.Judge(facts), Host: f.host, Probe: f.probe(), GitLab: f.net.records,
+		SameGitLab: gitlab.SameGitLab, Generated: f.generated, Open: open,
+		Rights: func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
+		Admin:  func(base string) bool { return user(base).Admin },
+		Flags: remedy.Flags{Scope: in.Scope, Group: in.Group, Project: in.Project, Description: in.Description, Tags: in.Tags,
+			RunUntagged: in.RunUntagged, Locked: in.Locked, AccessLevel: in.AccessLevel, Sections: f.in.Sections,
+			SeparateRecord: f.in.SeparateRecord, TokenGiven: !f.given.IsZero()},
+	}, nil
 }
 
 // configs returns the files to repair: each can be read, and one at least be

@@ -122,9 +122,6 @@ func releaseOf(ctx context.Context, c *kube.Cluster, r *kube.Release, place *kub
 func (r *Rotation) planHosts(ctx context.Context, planner func() *remedy.RotationPlanner) (rekey.Plan, error) {
 	whole := rekey.Plan{Targets: []rekey.Target{}, Left: []rekey.Left{}}
 	for _, address := range r.in.Hosts {
-		if err := rotatable(address); err != nil {
-			return whole, err
-		}
 		c, found, err := r.app.kubeReleases(ctx, address)
 		if err != nil {
 			return whole, err
@@ -174,8 +171,9 @@ func leftAlone(name, path string, err error) rekey.Plan {
 	return rekey.Plan{Left: []rekey.Left{{Config: name + path, Name: name, Causes: []rekey.Cause{}, Severity: rekey.Failing, Reason: err.Error(), Next: rekey.HintOf(err)}}}
 }
 
-// rotatable refuses hosts that a rotation does not reach, and says what to do there.
-func rotatable(address string) error {
+// reached refuses hosts whose runners are not changed from here, and says what to do
+// there.
+func reached(address string) error {
 	scheme, rest, ok := strings.Cut(address, "://")
 	host, path, _ := strings.Cut(rest, "/")
 	if path == "" {
@@ -185,11 +183,11 @@ func rotatable(address string) error {
 	case ok && scheme == "k8s":
 		return nil
 	case ok && scheme == "ssh":
-		return rekey.Errorf(rekey.KindInvalid, "a rotation does not reach over ssh yet: %s", address).
-			WithHint("run `rekey rotate --config /%s` on %s; where no user token is to be there, make the record here and give its token there: `rekey fix --config /%s --token-file -`", path, host, path)
+		return rekey.Errorf(rekey.KindInvalid, "nothing is changed over ssh yet: %s", address).
+			WithHint("run the same command with --config /%s in place of --host on %s; where no user token is to be there, make the record here and give its token there: `rekey fix --config /%s --token-file -`", path, host, path)
 	case ok && scheme == "docker":
-		return rekey.Errorf(rekey.KindInvalid, "a rotation does not reach into containers yet: %s", address).
-			WithHint("run `rekey rotate --config FILE` on the container's host, FILE being where its config lies there (`docker inspect %s` shows the mounts)", host)
+		return rekey.Errorf(rekey.KindInvalid, "nothing is changed inside containers yet: %s", address).
+			WithHint("run the same command with --config FILE on the container's host, FILE being where its config lies there (`docker inspect %s` shows the mounts)", host)
 	}
-	return rekey.Errorf(rekey.KindInvalid, "%q is no host that a rotation reaches", address).WithHint("write it as k8s://NAMESPACE/RELEASE")
+	return rekey.Errorf(rekey.KindInvalid, "%q is no host whose runners are changed from here", address).WithHint("write it as k8s://NAMESPACE/RELEASE")
 }

@@ -64,18 +64,12 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 	if len(in.Hosts) > 0 && len(in.Configs) > 0 {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--host and --config exclude each other").WithHint("rotate this machine's runners and those of a cluster one after the other")
 	}
-	for _, address := range in.Hosts {
-		if err := rotatable(address); err != nil {
-			return nil, err
-		}
-	}
-	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs, Hosts: Hosts{Addresses: in.Hosts}},
+	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs, Hosts: Hosts{Addresses: in.Hosts}}, RolloutWait: max(in.RolloutWait, time.Nanosecond),
 		Proof: in.Proof, State: in.State, DryRun: in.DryRun, Report: in.Report})
 	if err != nil {
 		return nil, err
 	}
 	if !f.stateless {
-		f.engine.Options.RolloutWait = max(in.RolloutWait, time.Nanosecond)
 		f.engine.Options.DrainTimeout = max(in.DrainTimeout, time.Nanosecond)
 		f.engine.WaitOn = oneAtATime(in.WaitOn)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,7 @@ that a colleague made: --token-file FILE, or - for standard input.`,
   rekey fix --yes --plan 3f9a61c20b7d4e18            # only exactly this plan
   rekey fix --section deploy --project acme/web --tag-list deploy,linux
   rekey fix --section deploy --token-file ./token
+  rekey fix --host k8s://ci/gitlab-runner --tag-list deploy
   rekey fix --from-diff stale.json --dry-run         # after a restore: docs/guides/restore-guard.md
   rekey fix --resume                                 # only finish what was interrupted
   rekey fix --abort                                  # give it up instead
@@ -66,6 +68,9 @@ that a colleague made: --token-file FILE, or - for standard input.`,
 	s.StringVarP(&f.output, "output", "o", "text", "text, or json for programs")
 	s.StringArrayVar(&in.Sections, "section", nil, "repair only the section of this name or index; repeatable")
 	s.StringVar(&in.TokenFile, "token-file", "", "file with a glrt- token that a colleague made; - is standard input")
+	s.StringArrayVar(&in.Hosts.Addresses, "host", nil, "a release in a cluster instead of this machine: k8s://NAMESPACE/RELEASE[?context=NAME]; repeatable")
+	s.BoolVar(&in.PatchManaged, "patch-managed", false, "with --host: change a Secret that Helm, Argo CD or an operator keeps; it may put the old token back")
+	s.DurationVar(&in.RolloutWait, "rollout-timeout", 10*time.Minute, "with --host: how long new pods may take to be ready; then the repair stays open")
 	s.BoolVar(&in.SeparateRecord, "separate-record", false, "make a new record where a reset would lock other hosts out")
 	probeFlags(cmd, &in.DoctorInput)
 	accessFlags(cmd, &in.Access)

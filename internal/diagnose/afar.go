@@ -19,8 +19,7 @@ func (s *section) pointThere() {
 
 const bareFix = "`rekey fix`"
 
-// there is a remedy for a config of another host. In a cluster only what is done by
-// hand remains.
+// there is a remedy for a config of another host.
 func there(remedy, scheme, rest string) string {
 	if !strings.Contains(remedy, bareFix) {
 		return remedy
@@ -32,10 +31,8 @@ func there(remedy, scheme, rest string) string {
 	case "docker":
 		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --config FILE` on the container's host, FILE being where /%s lies there (`docker inspect %s` shows the mounts), and `docker kill -s HUP %s`", path, host, host), 1)
 	}
-	if _, byHand, ok := strings.Cut(remedy, "; by hand, "); ok && strings.HasPrefix(remedy, "Run "+bareFix) {
-		return strings.ToUpper(byHand[:1]) + byHand[1:]
-	}
-	return remedy
+	release, _, _ := strings.Cut(path, "/")
+	return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --host %s://%s/%s`", scheme, host, release), 1)
 }
 
 // quoted is a path as a shell takes it.

@@ -51,6 +51,9 @@ type Planner struct {
 	// tells what is known of their records from before GitLab went back in time.
 	Remembered func(config string, index int) (Memory, bool)
 
+	// Release is where the configs stand, if that is a cluster; nil for this machine.
+	Release *Release
+
 	keeper map[rekey.Token]place // the first section of each token
 }
 
@@ -167,6 +170,9 @@ func (p *Planner) target(ctx context.Context, s diagnose.Section, r diagnose.Sec
 	if c.newURL != "" && p.GitLab(c.newURL) != nil {
 		t.GitLab = c.newURL
 	}
+	if err := p.inCluster(&t); err != nil {
+		return t, err
+	}
 	if err := p.checkRights(t); err != nil {
 		return t, err
 	}
@@ -178,6 +184,10 @@ func (p *Planner) target(ctx context.Context, s diagnose.Section, r diagnose.Sec
 		t.Attributes = a
 	}
 	t.Steps, t.Notes = describe(t), p.notes(t, s, c)
+	if p.Release != nil {
+		t.Notes = append(t.Notes, fmt.Sprintf("the pods are made anew; a job that still runs in one has %s to end", p.Release.Grace))
+		t.Notes = append(t.Notes, p.Release.Notes...)
+	}
 	return t, nil
 }
 

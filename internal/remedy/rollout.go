@@ -51,6 +51,10 @@ func (e *Engine) giveToPods(ctx context.Context, op *operation) (any, string, er
 		return op.sites[0].delivered, op.target.Config + " holds the new token already", nil
 	case held.Fingerprint() != op.sites[0].Before:
 		return nil, "", op.tokenMoved()
+	case op.given():
+		if err := e.notRefused(ctx, op); err != nil {
+			return nil, "", err
+		}
 	}
 	d := &delivery{Path: op.target.Config, RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), OldToken: op.sites[0].Before}
 	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, []byte(held.Reveal())); err != nil {
@@ -130,13 +134,17 @@ func (e *Engine) awaitPods(ctx context.Context, op *operation, w Workload, mark 
 func (e *Engine) provePods(ctx context.Context, op *operation) (any, string, error) {
 	proof := rekey.Proof{Level: rekey.ProofNone, Missing: "no job was asked for"}
 	gl, err := e.client(op)
-	if err != nil {
+	known := op.issued.ID != 0 // of a token that was given its record is not
+	if err != nil && known {
 		return nil, "", err
 	}
-	if e.seeks(rekey.ProofJob) {
+	if !known {
+		proof.Missing = "a token that was given does not tell its record: neither a job nor a pod was looked for"
+	}
+	if known && e.seeks(rekey.ProofJob) {
 		e.canary(ctx, op, gl, &proof)
 	}
-	if proof.Level != rekey.ProofJob {
+	if known && proof.Level != rekey.ProofJob {
 		if err := e.awaitPodsSeen(ctx, op, gl, &proof); err != nil {
 			return nil, "", err
 		}
@@ -219,6 +227,20 @@ func (e *Engine) verifyToken(ctx context.Context, op *operation, p *rekey.Proof)
 	case rekey.AnswerRefused:
 		return rekey.Errorf(rekey.KindDenied, "GitLab refuses the token that the pods were given (%s)", a.Request).
 			WithHint("run `rekey rotate` again: it resumes with the proof; `rekey fix --undo --run %s` puts the old token back", runOf(op.id))
+	}
+	return nil
+}
+
+// notRefused asks about a token that was given before the pods get it.
+func (e *Engine) notRefused(ctx context.Context, op *operation) error {
+	a := e.Probe(ctx, Question{Config: op.target.Config, URL: op.target.URL, Token: op.issued.Token})
+	switch {
+	case a.Verdict() == rekey.Invalid:
+		return errFinal{rekey.Errorf(rekey.KindDenied, "%s refuses the token that was given (%s)", op.target.URL, op.issued.Token).
+			WithHint("have a colleague make a runner in the page of that GitLab, and give its glrt- token")}
+	case a.Verdict() == rekey.Unknown && a.Kind != rekey.AnswerNotAsked:
+		return rekey.Errorf(rekey.KindUnavailable, "whether %s accepts the token that was given is unknown: %s", op.target.URL, a.Message).
+			WithHint("run `rekey fix` again when that GitLab answers: the token is sealed in the journal")
 	}
 	return nil
 }

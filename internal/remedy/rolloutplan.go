@@ -71,3 +71,20 @@ func (p *RotationPlanner) rolloutNotes(t rekey.Target) []string {
 	}
 	return append(notes, p.Release.Notes...)
 }
+
+// inCluster makes a target one of the release, if that is where the configs stand. A
+// Secret holds a token and nothing else: only a new one can be given to it.
+func (p *Planner) inCluster(t *rekey.Target) error {
+	if p.Release == nil {
+		return nil
+	}
+	t.Host = p.Release.Address
+	switch {
+	case p.Release.Refused != "":
+		return rekey.Errorf(rekey.KindConflict, "%s", p.Release.Refused).WithHint("%s", p.Release.Next)
+	case t.Remedy != rekey.RemedyCreate && t.Remedy != rekey.RemedyGiven:
+		return rekey.Errorf(rekey.KindInvalid, "this would be repaired by %q, which is not done in a cluster", t.Remedy).
+			WithHint("change the Secret or the values by hand as `rekey doctor` says; or give a new record its place: `rekey fix --separate-record`, or --token-file FILE")
+	}
+	return nil
+}

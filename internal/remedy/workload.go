@@ -95,8 +95,8 @@ func rolloutText(t rekey.Target) map[rekey.StepKind]string {
 		rekey.StepDrain:    "wait until the old pods have ended their jobs and are gone",
 		rekey.StepRetire:   fmt.Sprintf("delete runner %d", t.RunnerID),
 	}
-	if t.Remedy == rekey.RemedyCreate {
-		text[rekey.StepCreate], text[rekey.StepSettle] = "create a record"+at(t), settling(t)
+	if !retiring(t.Remedy) {
+		text[rekey.StepCreate], text[rekey.StepSettle], text[rekey.StepSeal] = "create a record"+at(t), settling(t), "seal the token"
 	}
 	return text
 }
