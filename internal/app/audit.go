@@ -21,6 +21,12 @@ type AuditInput struct {
 	WriteBaseline string // where to write the findings as known, "" for nowhere
 	History       bool   // read what git keeps too
 	Verify        bool   // ask the GitLab of Access about runner tokens
+	Diff, Fix     bool   // work the rewriting out; write it
+	Store         string // where literals are put first, "" for nowhere
+	Stores        StoreInput
+	Fleet         string // a snapshot whose runners the tokens are compared with, "" for none
+	State         StateInput
+	KeyFile       string // of the snapshot, "" for snapshot.key in the state directory
 	Progress      func(done, total int)
 }
 
@@ -32,8 +38,8 @@ type AuditOutput struct {
 	Begin, End time.Time
 }
 
-// Audit reads infrastructure code and judges it. It changes no code, and sends
-// nothing anywhere without Verify.
+// Audit reads infrastructure code and judges it. It changes code only with Fix, and
+// sends nothing anywhere without Verify or Store.
 func (a *App) Audit(ctx context.Context, in AuditInput) (AuditOutput, error) {
 	out := AuditOutput{Begin: a.Now()}
 	target, err := a.auditTarget(ctx, in)
@@ -60,6 +66,13 @@ func (a *App) Audit(ctx context.Context, in AuditInput) (AuditOutput, error) {
 			a.scrub.Add(f.Secret())
 		}
 	}
+	if in.Fleet != "" {
+		note, err := a.matchFleet(in, findings)
+		if err != nil {
+			return out, err
+		}
+		out.Warnings = append(out.Warnings, note)
+	}
 	if in.Verify {
 		note, err := a.verifyTokens(ctx, in.Access, findings, in.Progress)
 		if err != nil {
@@ -69,6 +82,15 @@ func (a *App) Audit(ctx context.Context, in AuditInput) (AuditOutput, error) {
 	}
 	out.Report = iac.NewReport(findings, summary, target)
 	out.Report.Known(known)
+	if in.Diff || in.Fix {
+		rewritings, err := a.auditFix(ctx, in, target, out.Report)
+		if err != nil {
+			return out, err
+		}
+		if out.Report, err = rewritten(out.Report, rewritings, in, target, known); err != nil {
+			return out, err
+		}
+	}
 	if n := summary.Skipped["unreadable"]; n > 0 && len(summary.Unreadable) > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d files or folders could not be read, %s first", n, summary.Unreadable[0]))
 	}

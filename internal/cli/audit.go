@@ -24,6 +24,10 @@ PowerShell scripts, Dockerfiles, Nix, Puppet and more, each with a parser of its
 own, and says where runners are still registered with registration tokens, where
 tokens are hard-coded or printed, and what that means on your GitLab.
 
+--diff shows what can be mended without a guess, --fix writes it: only the bytes in
+question change, the result is parsed again, and what needs a decision becomes a
+comment that begins with "rekey:".
+
 It reads the current folder when no PATH is given, leaves out what .gitignore
 leaves out, and sends nothing anywhere unless --verify is given. A comment
 "rekey:ignore SLUG reason" on a line, or alone on the line above, accepts a finding.`,
@@ -31,6 +35,9 @@ leaves out, and sends nothing anywhere unless --verify is given. A comment
   rekey audit --for-gitlab 18.0 infra/       # what breaks with that version
   rekey audit -o sarif . > audit.sarif       # for code scanning
   rekey audit --exclude 'vendor/' --fail-on warning .
+  rekey audit --diff infra/                  # what --fix would write
+  rekey audit --fix infra/                   # write it; what needs a decision becomes a comment
+  rekey audit --fix --store vault://secret/ci/runner#token deploy.sh   # keep its token first
   rekey audit --history                      # tokens ever committed, and how to rotate each
   rekey audit --verify --url https://gitlab.example.com   # which of them are alive`,
 		Args: cobra.ArbitraryArgs,
@@ -45,6 +52,10 @@ leaves out, and sends nothing anywhere unless --verify is given. A comment
 			if in.Paths = args; len(args) == 0 {
 				in.Paths = []string{"."}
 			}
+			if in.Store != "" && !in.Diff && !in.Fix {
+				return rekey.Errorf(rekey.KindInvalid, "--store keeps what --fix takes out of the code").WithHint("add --fix, or --diff to see it first")
+			}
+			in.Stores = app.StoreInput{Access: in.Access, State: in.State}
 			return c.auditOnce(cmd.Context(), in, output, threshold)
 		},
 	}
@@ -57,7 +68,15 @@ leaves out, and sends nothing anywhere unless --verify is given. A comment
 	f.StringVar(&in.WriteBaseline, "write-baseline", "", "write the findings to this file as known, and exit 0")
 	f.BoolVar(&in.History, "history", false, "look for tokens in everything that git keeps, with commit and author")
 	f.BoolVar(&in.Verify, "verify", false, "ask your GitLab (--url, GITLAB_HOST), and no other, whether each runner token is alive; may leave a <legacy> manager there")
+	f.BoolVar(&in.Diff, "diff", false, "show what --fix would write, and write nothing; tokens are shown as kind and fingerprint")
+	f.BoolVar(&in.Fix, "fix", false, "rewrite what can be rewritten without a guess, and leave a comment where somebody has to decide")
+	f.StringVar(&in.Store, "store", "", "put the token that stood in the code here first (vault:// awssm:// gitlab-var:// k8s:// file://), and refer to it")
+	f.StringVar(&in.Fleet, "fleet", "", "tell which runners of this `rekey snapshot` the tokens are, offline")
+	f.StringVar(&in.KeyFile, "key-file", "", "the key of the snapshot (default: snapshot.key in the state directory)")
+	f.StringVar(&in.State.Dir, "state-dir", "", "where snapshot.key and the key of file:// lie (REKEY_STATE_DIR)")
 	accessFlags(cmd, &in.Access)
+	cmd.MarkFlagsMutuallyExclusive("diff", "fix")
+	cmd.MarkFlagsMutuallyExclusive("history", "fix")
 	f.BoolVar(&in.NoIgnore, "no-ignore", false, "read what .gitignore leaves out too")
 	return cmd
 }
@@ -106,6 +125,7 @@ func (c *command) writeAudit(out app.AuditOutput, output string) error {
 	case "junit":
 		return iac.JUnit(c.Out, out.Report)
 	}
+	c.auditRewritten(out.Report)
 	c.auditTable(out.Report)
 	return nil
 }

@@ -27,6 +27,9 @@ func (c *command) auditTable(r iac.Report) {
 			p.wrapped("            ", p.faint(fmt.Sprintf("commit %.12s by %s, %s", f.Commit.ID, f.Commit.Author, f.Commit.Date)))
 			p.wrapped("            ", f.Remedy)
 		}
+		if f.Fleet != nil {
+			p.wrapped("            ", f.Fleet.Seen)
+		}
 		if f.Alive != nil {
 			p.wrapped("            ", f.Alive.Seen)
 		}

@@ -46,7 +46,7 @@ func (f *file) finding(r raised, target Target) Finding {
 		Slug: r.slug, Code: e.Code(), Severity: target.severity(r), Path: f.path,
 		Line: f.line(r.where.Start), Column: f.column(r.where.Start), EndLine: f.line(max(r.where.Start, r.where.End-1)),
 		Message: message(e, r, target), Evidence: evidence(r), Remedy: e.Remedy,
-		Fixable: e.Fixable && len(f.unread) == 0 && !r.weak && f.rewritable(), Docs: e.Docs(), Format: f.format,
+		Fixable: e.Fixable && len(f.unread) == 0 && !r.weak && f.rewritable() && !(r.info && r.slug == Legacy), Docs: e.Docs(), Format: f.format,
 		Where: r.where, Value: r.value, Command: r.command, secret: r.token,
 	}
 	if !r.token.IsZero() {

@@ -43,6 +43,7 @@ type Finding struct {
 	Token       *rekey.Token `json:"token,omitempty"`
 	Commit      *Commit      `json:"commit,omitempty"`
 	Alive       *Alive       `json:"alive,omitempty"`
+	Fleet       *Fleet       `json:"fleet,omitempty"`
 	Suppressed  string       `json:"suppressed,omitempty"`
 	Where       Span         `json:"-"` // the bytes that speak: a flag, a key, a token
 	Value       Span         `json:"-"` // the bytes of its value, empty when there is none
@@ -61,6 +62,14 @@ type Commit struct {
 type Alive struct {
 	Verdict rekey.Verdict `json:"verdict"`
 	Seen    string        `json:"seen"`
+}
+
+// Fleet is the runner of a snapshot that a token belongs to.
+type Fleet struct {
+	RunnerID rekey.RunnerID `json:"runner_id,omitempty"`
+	Name     string         `json:"name"`
+	GitLab   string         `json:"gitlab"`
+	Seen     string         `json:"seen"`
 }
 
 // Secret is the token the finding is about, the zero Token where it is about none.

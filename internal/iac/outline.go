@@ -12,8 +12,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// part is one node of a text's syntax, at bytes of the file. A collection of YAML
-// is known by its start alone.
+// part is one node of a text's syntax, at bytes of the file.
 type part struct {
 	kind string
 	at   Span
@@ -84,7 +83,7 @@ func hclNodes(v view) ([]part, error) {
 			r = hcl.RangeBetween(b.TypeRange, b.CloseBraceRange)
 		}
 		switch n.(type) {
-		case hclsyntax.Attributes, hclsyntax.Blocks, *hclsyntax.Body, hclsyntax.ChildScope:
+		case hclsyntax.Attributes, hclsyntax.Blocks, *hclsyntax.Body, hclsyntax.ChildScope, *hclsyntax.LiteralValueExpr: // a literal of a heredoc is a line of it
 			return nil
 		}
 		parts = append(parts, part{kind, v.sub(r.Start.Byte, r.End.Byte).span()})
@@ -124,22 +123,31 @@ func yamlNodes(v view) ([]part, error) {
 		if err != nil {
 			return nil, err
 		}
-		parts = append(parts, newYAMLReader(doc).nodes(&root, 0)...)
+		parts = append(parts, newYAMLReader(doc).nodes(&root, "")...)
 	}
 	return parts, nil
 }
 
-func (r *yamlReader) nodes(n *yaml.Node, level int) []part {
-	if level > 200 {
+// nodes lists the scalars with what they stand in; collections begin and end with
+// them.
+func (r *yamlReader) nodes(n *yaml.Node, within string) []part {
+	if len(within) > 200 {
 		return nil
 	}
-	at := r.v.sub(r.offset(n), r.offset(n)).span()
-	if n.Kind == yaml.ScalarNode {
-		at = r.scalar(n).span()
+	if len(n.Content) == 0 {
+		at := r.v.sub(r.offset(n), r.offset(n)+1).span()
+		if n.Kind == yaml.ScalarNode {
+			at = r.scalar(n).span()
+		}
+		return []part{{fmt.Sprintf("%s%d", within, n.Kind), at}}
 	}
-	parts := []part{{fmt.Sprintf("%d@%d", n.Kind, level), at}}
-	for _, c := range n.Content {
-		parts = append(parts, r.nodes(c, level+1)...)
+	var parts []part
+	for i, c := range n.Content {
+		place := "-"
+		if n.Kind == yaml.MappingNode {
+			place = []string{"k", "v"}[i%2]
+		}
+		parts = append(parts, r.nodes(c, within+place)...)
 	}
 	return parts
 }
@@ -164,6 +172,9 @@ func carried(from, to []part, s shift) bool {
 		moved := part{p.kind, Span{s.to(p.at.Start), s.to(p.at.End)}}
 		if p.at.End > p.at.Start {
 			moved.at.End = s.to(p.at.End-1) + 1
+		}
+		if there[moved] == 0 {
+			moved.at.End = s.to(p.at.End) // what came in right behind it may belong to it
 		}
 		if there[moved] == 0 {
 			return false
@@ -194,7 +205,7 @@ func byAccident(raw []byte, format Format) bool {
 		return true
 	}
 	if format == FormatShell {
-		return jinja.Match(raw) || jinjaStatement.Match(raw)
+		return jinja.Match(raw) || jinjaStatement.Match(raw) || directive.Match(raw)
 	}
 	read, err := nodesOf(masked, format)
 	if err != nil || len(read) != len(plain) {

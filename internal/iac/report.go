@@ -17,6 +17,22 @@ type Report struct {
 	GitLab   string    `json:"gitlab,omitempty"` // the version the code is judged for
 	Findings []Finding `json:"findings"`
 	Summary  Summary   `json:"summary"`
+	// Rewritten is what became of the files that were to be rewritten.
+	Rewritten []RewrittenFile `json:"rewritten,omitempty"`
+}
+
+// RewrittenFile is one file with something to mend. Diff shows tokens as kind and
+// fingerprint.
+type RewrittenFile struct {
+	Path    string   `json:"path"`
+	Changed bool     `json:"changed"` // there is a change to make
+	Written bool     `json:"written"` // it was made
+	Fixed   int      `json:"fixed"`   // findings that it mends
+	Left    int      `json:"left"`    // findings that a further audit reports
+	Notes   []string `json:"notes,omitempty"`
+	Refused string   `json:"refused,omitempty"` // why a change was not made
+	Dirty   bool     `json:"dirty,omitempty"`   // git has uncommitted changes of it
+	Diff    string   `json:"diff,omitempty"`
 }
 
 // Summary counts what was read, found and left out.

@@ -19,15 +19,18 @@ type Rewriting struct {
 	Notes         []string  // what is to be done outside the file, and what a comment could not say
 	Refused       string    // why a change was not made, "" where all were
 
-	edits  []edit
 	tokens []rekey.Token
+	keep   []rekey.Token
 }
 
 // Changed reports whether the file is to be written.
 func (r Rewriting) Changed() bool { return !bytes.Equal(r.Before, r.After) }
 
 // Secrets are the literals that the rewriting takes out of the file.
-func (r Rewriting) Secrets() []rekey.Token { return r.tokens }
+func (r Rewriting) Secrets() []rekey.Token { return slices.Clone(r.tokens) }
+
+// Keep are those of Secrets that somebody still needs: no registration tokens.
+func (r Rewriting) Keep() []rekey.Token { return slices.Clone(r.keep) }
 
 // RewriteOptions say what a rewriting may count on.
 type RewriteOptions struct {
@@ -86,7 +89,7 @@ func refusal(found []Finding, raw []byte, format Format) string {
 func gone(before, after []Finding) int {
 	left := map[Slug]int{}
 	for _, f := range after {
-		if f.Suppressed == "" {
+		if f.Suppressed == "" && f.Fixable {
 			left[f.Slug]++
 		}
 	}
@@ -111,7 +114,7 @@ type change struct {
 	edits   []edit
 	comment []string // lines of an instruction, "" for none
 	token   rekey.Token
-	what    string // for people, when it is refused
+	keep    bool // the token is still needed
 }
 
 // rewriter collects the changes of one file.
@@ -125,6 +128,7 @@ type rewriter struct {
 	notes   []string
 	before  []part
 	names   map[Span]site
+	decided []Span          // where an instruction speaks for all that is found
 	tops    map[string]bool // what is put at the top or the end of the file once
 }
 
@@ -147,7 +151,7 @@ func newRewriter(path string, raw []byte, format Format, found []Finding, o Rewr
 func (w *rewriter) all() {
 	w.resources()
 	for _, f := range w.found {
-		if fixable(f) && !w.covered(f.Where) {
+		if fixable(f) && !w.covered(f.Where) && !within(w.decided, f.Where.Start) {
 			w.one(f)
 		}
 	}
@@ -155,7 +159,7 @@ func (w *rewriter) all() {
 
 func (w *rewriter) one(f Finding) {
 	switch {
-	case len(f.Command) > 0:
+	case len(f.Command) > 0, f.Slug == Legacy && strings.HasPrefix(w.bytes(f.Where), "-"):
 		w.command(f)
 	case f.Slug == Hardcoded:
 		w.literal(f.Where, f.Secret())
@@ -177,7 +181,7 @@ func (w *rewriter) add(c change) { w.changes = append(w.changes, c) }
 
 // decide leaves a place as it is and says in a comment what somebody has to decide.
 func (w *rewriter) decide(at int, lines ...string) {
-	if w.said[lines[0]] || w.instructed(at) || bytes.Contains(w.f.raw, []byte(mark+lines[0])) {
+	if w.said[lines[0]] || w.instructed(at) || w.stands(lines[0]) {
 		return
 	}
 	w.said[lines[0]] = true
@@ -199,17 +203,19 @@ func (w *rewriter) settle(r *Rewriting) {
 		if len(c.comment) > 0 {
 			bare := c
 			bare.comment = nil
-			if len(c.edits) > 0 && w.try(r, append(good[:len(good):len(good)], bare)) {
-				good = append(good, bare)
-			}
+			done := len(c.edits) > 0 && w.try(r, append(good[:len(good):len(good)], bare))
 			w.notes = append(w.notes, fmt.Sprintf("line %d: %s", w.f.line(c.where), strings.Join(c.comment, " ")))
+			if done {
+				good = append(good, bare)
+				continue
+			}
 		}
 		if len(c.edits) > 0 {
 			r.Refused = fmt.Sprintf("line %d: the change would have touched more than it meant to", w.f.line(c.where))
 		}
 	}
 	if !w.try(r, good) {
-		r.After, r.edits, r.tokens = r.Before, nil, nil
+		r.After, r.tokens, r.keep = r.Before, nil, nil
 	}
 	r.Notes = append(r.Notes, w.notes...)
 }
@@ -217,12 +223,15 @@ func (w *rewriter) settle(r *Rewriting) {
 // try applies changes; the result stands in r when it is what was meant.
 func (w *rewriter) try(r *Rewriting, changes []change) bool {
 	var edits []edit
-	var tokens []rekey.Token
+	var tokens, keep []rekey.Token
 	var notes []string
 	for _, c := range changes {
 		edits = append(edits, c.edits...)
 		if !c.token.IsZero() && !slices.Contains(tokens, c.token) {
 			tokens = append(tokens, c.token)
+			if c.keep {
+				keep = append(keep, c.token)
+			}
 		}
 		if len(c.comment) == 0 {
 			continue
@@ -237,7 +246,7 @@ func (w *rewriter) try(r *Rewriting, changes []change) bool {
 	if err != nil || !w.holds(after, sorted) {
 		return false
 	}
-	r.After, r.edits, r.tokens, r.Notes = after, sorted, tokens, notes
+	r.After, r.tokens, r.keep, r.Notes = after, tokens, keep, notes
 	return true
 }
 

@@ -23,7 +23,7 @@ func (w *rewriter) command(f Finding) {
 	flags := flagsOf(s.words)
 	var token *flag
 	for i, one := range flags {
-		if one.where.span() == f.Where || isTokenFlag(one.name) && token == nil {
+		if isTokenFlag(one.name) && (token == nil || one.where.span() == f.Where) {
 			token = &flags[i]
 		}
 	}
@@ -31,7 +31,7 @@ func (w *rewriter) command(f Finding) {
 		w.decideLegacy(f)
 		return
 	}
-	c := change{where: f.Where.Start}
+	c := change{where: s.words[0].span().Start}
 	if token.name != "token" && token.name != "t" {
 		c.edits = append(c.edits, edited(w.f.raw, token.where.span(), "--token"))
 	}
@@ -59,17 +59,16 @@ func both(flags []flag) bool {
 	return n > 1
 }
 
+// commandAt is the command that has the finding's flag.
 func (w *rewriter) commandAt(f Finding) (site, bool) {
 	for _, s := range w.f.sites {
-		if s.kind != siteCommand || len(s.words) != len(f.Command) {
+		if s.kind != siteCommand {
 			continue
 		}
-		same := true
-		for i, word := range s.words {
-			same = same && word.span() == f.Command[i]
-		}
-		if same {
-			return s, true
+		for _, one := range flagsOf(s.words) {
+			if one.where.span() == f.Where {
+				return s, true
+			}
 		}
 	}
 	return site{}, false
@@ -206,8 +205,8 @@ func (w *rewriter) creation(value string, moved []flag, slug Slug) []string {
 		return []string{"with --token these belong to the runner's record, where they are set once:",
 			"glab api -X PUT runners/RUNNER_ID " + strings.Join(attributes, " ")}
 	}
-	if _, in := variableIn(value); in {
-		return recordLines("its glrt- token is what "+value+" has to hold from now on", attributes)
+	if name, in := variableIn(value); in {
+		return recordLines("its glrt- token is what "+name+" has to hold from now on", attributes)
 	}
 	return recordLines("--token takes its glrt- token", attributes)
 }
@@ -245,7 +244,7 @@ func variableIn(value string) (string, bool) {
 	if m == nil {
 		return "", false
 	}
-	return m[1] + m[2], true
+	return m[1] + m[2] + m[3], true
 }
 
-var onlyReference = regexp.MustCompile(`^\$(?:\{(?:env:)?(\w+)[^}]*\}|(?:env:)?(\w+))$`)
+var onlyReference = regexp.MustCompile(`^(?:\$\{(?:env:)?([\w.]+)[^}]*\}|\$(?:env:)?(\w+)|\{\{-?\s*(\w[\w.]*)[^}]*\}\})$`)

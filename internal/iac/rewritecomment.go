@@ -40,14 +40,40 @@ func (w *rewriter) commentAt(at int, lines []string) (edit, bool) {
 	}
 	var b strings.Builder
 	for i, l := range lines {
-		if i == 0 {
-			l = mark + l
-		} else {
-			l = "  " + l
+		lead := mark
+		if i > 0 {
+			lead = "  "
 		}
-		b.WriteString(indent + start + " " + l + ending)
+		for _, part := range wrapped(l, !strings.HasPrefix(l, "glab ")) {
+			b.WriteString(indent + start + " " + lead + part + ending)
+			lead = "  "
+		}
 	}
 	return inserted(w.f.lines[line-1], b.String()), true
+}
+
+// commentWidth is how long a line of an instruction is at most; a command is not
+// broken.
+const commentWidth = 96
+
+func wrapped(line string, prose bool) []string {
+	if !prose {
+		return []string{line}
+	}
+	var lines []string
+	for len(line) > commentWidth {
+		i := strings.LastIndexByte(line[:commentWidth], ' ')
+		if i < 0 {
+			break
+		}
+		lines, line = append(lines, line[:i]), line[i+1:]
+	}
+	return append(lines, line)
+}
+
+// stands reports an instruction that an earlier rewriting left in the file.
+func (w *rewriter) stands(line string) bool {
+	return bytes.Contains(w.f.raw, []byte(mark+wrapped(line, true)[0]))
 }
 
 // statementLine is the first line of the statement that a line continues.
@@ -81,10 +107,10 @@ func (w *rewriter) inside(line int) bool {
 	at := w.f.lines[line-1]
 	for _, t := range w.f.texts {
 		s := t.v.span()
-		if t.depth == 0 || at <= s.Start || at >= s.End {
+		if t.depth == 0 || at < s.Start || at >= s.End {
 			continue
 		}
-		if bytes.IndexByte(t.v.text, '\n') < 0 {
+		if bytes.IndexByte(bytes.TrimSpace(t.v.text), '\n') < 0 {
 			return true // lines of the file that are one line of the text
 		}
 	}

@@ -122,8 +122,9 @@ func (w *rewriter) chartArguments(s site, c *change) []string {
 			value = map[bool]string{true: "ref_protected", false: "not_protected"}[value == "true"]
 		}
 		attributes = append(attributes, fmt.Sprintf("-f %s=%s", name, quotedIf(value)))
-		indent := len(line.old) - len(strings.TrimLeft(line.old, " "))
-		edits = append(edits, edited(w.f.raw, Span{line.at.Start + indent, line.at.Start + indent}, "# "))
+		text := strings.TrimSpace(line.old)
+		start := line.at.Start + strings.Index(line.old, text)
+		edits = append(edits, edited(w.f.raw, Span{start, start + len(text)}, "# "+text))
 	}
 	if others == 0 {
 		return nil // runners would be left without a value
@@ -287,10 +288,16 @@ var plainName = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)
 
 func decision(f Finding, name string) string {
 	switch {
+	case isSeed(normal(name)):
+		return "a server needs no registration token to start with: drop this, and make runners with a user token once it is up (`rekey register`)"
+	case strings.Contains(f.Evidence, "resets"):
+		return "there is no registration token to reset any more: a runner's own token is reset by POST /runners/ID/reset_authentication_token (`rekey rotate`)"
+	case strings.Contains(name, "runner-registration-token"):
+		return "the entry is for a registration token: keep the glrt- token of a runner made beforehand, under runner-token, and leave this one empty where the chart needs it"
 	case f.Slug == LegacyArgs:
 		return "with a glrt- token the arguments for tags, locked, run-untagged, access level, timeout, paused and note belong to the runner's record: set them there and drop them here"
 	case strings.Contains(f.Evidence, "/runners"):
-		return "POST /runners takes a registration token: POST /user/runners with a user token (create_runner) makes the runner and answers its glrt- token"
+		return "POST /runners takes a registration token: POST /user/runners with a user token (create_runner) makes the runner and answers its glrt- token; gitlab-runner unregister takes its manager away"
 	case strings.Contains(f.Evidence, "read from GitLab itself"):
 		return "instead of reading a registration token, make the runner with a user token (POST /user/runners) and pass on the glrt- token that is answered"
 	case strings.Contains(f.Evidence, "standard input"):

@@ -100,12 +100,12 @@ func (w *rewriter) moveResource(b *hclsyntax.Block) {
 	}
 	label := spanOf(b.LabelRanges[0])
 	c := change{where: label.Start}
-	quote := strings.Trim(w.bytes(label), legacyResource)
-	c.edits = append(c.edits, edited(w.f.raw, label, quote[:len(quote)/2]+runnerResource+quote[len(quote)/2:]))
+	c.edits = append(c.edits, edited(w.f.raw, label, strings.Replace(w.bytes(label), legacyResource, runnerResource, 1)))
+	w.decided = append(w.decided, spanOf(hcl.RangeBetween(b.TypeRange, b.CloseBraceRange)))
 	indent := w.indent(token.NameRange.Start.Byte)
 	c.edits = append(c.edits, edited(w.f.raw, spanOf(token.SrcRange), aligned("runner_type", token)+`"`+kind+`"`+"\n"+indent+aligned(attribute, token)+id))
 	if a := b.Body.Attributes["run_untagged"]; a != nil {
-		c.edits = append(c.edits, edited(w.f.raw, spanOf(a.NameRange), "untagged"))
+		c.edits = append(c.edits, edited(w.f.raw, Span{a.NameRange.Start.Byte, a.EqualsRange.End.Byte}, strings.TrimSuffix(aligned("untagged", a), " ")))
 	}
 	if end := b.CloseBraceRange.End.Byte; !strings.Contains(string(w.f.raw), "from = "+legacyResource+"."+b.Labels[1]) {
 		c.edits = append(c.edits, inserted(end, removedBlock(b.Labels[1])))
@@ -147,6 +147,7 @@ removed {
 func (w *rewriter) decideResource(b *hclsyntax.Block) {
 	name := b.Labels[1]
 	at := b.TypeRange.Start.Byte
+	w.decided = append(w.decided, spanOf(hcl.RangeBetween(b.TypeRange, b.CloseBraceRange)))
 	if w.instructed(at) {
 		return
 	}

@@ -3,6 +3,7 @@ package iac
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"rekey"
@@ -15,9 +16,13 @@ func (w *rewriter) literal(at Span, token rekey.Token) {
 		return
 	}
 	variable := variableFor(token)
-	c := change{where: at.Start, token: token}
+	registers := token.Kind() == rekey.TokenRegistration || w.registers(at)
+	if name, ok := w.assigned(at); ok && isSeed(normal(name)) {
+		variable = "GITLAB_INITIAL_REGISTRATION_TOKEN"
+	}
+	c := change{where: at.Start, token: token, keep: !registers}
 	c.edits = w.reference(at, variable)
-	lines := w.keep(token, variable)
+	lines := w.keep(token, variable, registers)
 	if !w.said[lines[0]] {
 		w.said[lines[0]] = true
 		c.comment = lines
@@ -41,9 +46,18 @@ func variableFor(token rekey.Token) string {
 	return "GITLAB_RUNNER_TOKEN"
 }
 
-func (w *rewriter) keep(token rekey.Token, variable string) []string {
+// registers reports a literal that was found as a registration token by its place.
+func (w *rewriter) registers(at Span) bool {
+	return slices.ContainsFunc(w.found, func(f Finding) bool {
+		return f.Where == at && strings.Contains(f.Evidence, "used as a registration token")
+	})
+}
+
+func (w *rewriter) keep(token rekey.Token, variable string, registers bool) []string {
 	switch {
-	case token.Kind() == rekey.TokenRegistration:
+	case variable == "GITLAB_INITIAL_REGISTRATION_TOKEN":
+		return []string{"a token stood here and stays in git's history: whoever reads it can register runners; give " + variable + " another one, or drop the setting"}
+	case registers:
 		return []string{"a registration token stood here; " + variable + " is to hold the glrt- token of a runner made beforehand, out of a secret store"}
 	case w.o.Reference != "":
 		return []string{"the token is kept at " + w.o.Reference + ": " + variable + `="$(rekey secret get ` + w.o.Reference + `)"; rotate it, for it stays in git's history`}
@@ -55,8 +69,8 @@ func (w *rewriter) keep(token rekey.Token, variable string) []string {
 func (w *rewriter) innermost(at int) text {
 	in := text{format: w.f.format}
 	for _, t := range w.f.texts {
-		if s := t.v.span(); at >= s.Start && at < s.End && t.depth >= in.depth {
-			in = t
+		if s := t.v.span(); at >= s.Start && at < s.End && t.depth >= in.depth && (t.depth == 0 || bytes.ContainsAny(bytes.TrimSpace(t.v.text), " \t\n")) {
+			in = t // one word is a value and no script
 		}
 	}
 	return in
@@ -127,7 +141,7 @@ func (w *rewriter) alone(at Span) bool {
 
 // inShell refers to the environment. Terraform would take ${…} for its own.
 func (w *rewriter) inShell(at Span, variable string, nested, block bool) []edit {
-	if s, ok := w.assigned(at); ok && upperName.MatchString(s) && s != "CI_SERVER_TOKEN" {
+	if s, ok := w.assigned(at); ok && ownName(s) {
 		variable = s
 	}
 	text := "${" + variable + ":?}"
@@ -135,7 +149,7 @@ func (w *rewriter) inShell(at Span, variable string, nested, block bool) []edit 
 		text = "$" + variable
 	}
 	if w.f.format == FormatYAML && nested && w.dialect() == dialectAnsible {
-		text = "{{ " + strings.ToLower(variable) + " }}"
+		text = "{{ vault_" + strings.ToLower(variable) + " }}"
 	}
 	if nested && !block {
 		return w.quotedAs(at, text, "'", `"`)
@@ -151,6 +165,11 @@ func (w *rewriter) inShell(at Span, variable string, nested, block bool) []edit 
 		return []edit{edited(w.f.raw, at, `"`+text+`"`)}
 	}
 	return []edit{edited(w.f.raw, at, text)}
+}
+
+// ownName reports a name that the environment can give its value to.
+func ownName(name string) bool {
+	return upperName.MatchString(name) && name != runnerVariable && name != legacyVariable
 }
 
 var upperName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
@@ -230,13 +249,13 @@ func (w *rewriter) dialect() dialect {
 
 func (w *rewriter) inYAML(at Span, variable string, nested bool) []edit {
 	quoted := w.quoted(at)
-	if s, ok := w.assigned(at); ok && upperName.MatchString(s) && s != runnerVariable && s != legacyVariable {
+	if s, ok := w.assigned(at); ok && ownName(s) {
 		variable = s
 	}
 	text := ""
 	switch w.dialect() {
 	case dialectAnsible:
-		if text = "{{ " + strings.ToLower(variable) + " }}"; !quoted && !nested && w.begins(at) {
+		if text = "{{ vault_" + strings.ToLower(variable) + " }}"; !quoted && !nested && w.begins(at) {
 			text = `"` + text + `"`
 		}
 	case dialectCompose:

@@ -83,6 +83,8 @@ func (s shift) relation(n Span) (apart, around bool) {
 	apart = true
 	for _, e := range s.edits {
 		switch {
+		case n.Start == n.End && n.Start >= e.at.Start && n.End <= e.at.End:
+			return false, false
 		case n.End <= e.at.Start, n.Start >= e.at.End:
 		case n.Start < e.at.Start && n.End > e.at.End:
 			apart = false
