@@ -102,7 +102,7 @@ func (a *App) storeKey(in StateInput) (string, error) {
 		return key, nil
 	}
 	dir, err := a.stateDir(in)
-	return filepath.Join(dir, "secret-key.txt"), err
+	return filepath.Join(dir, "secret", "key.txt"), err // a directory of its own: a repair holds the state directory's lock
 }
 
 // variables is gitlabvar.API on a client.

@@ -214,7 +214,7 @@ func TestRefusals(t *testing.T) {
 		_, err := s.Get(t.Context(), r, "")
 		wants(t, code, err, c.kind, c.text)
 	}
-	line.Instead(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>CANARY", 403) })
+	line.Instead(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>CANARY", http.StatusForbidden) })
 	if _, err := s.Get(t.Context(), r, ""); err == nil {
 		t.Error("a page of a proxy: no error")
 	} else {

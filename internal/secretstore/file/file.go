@@ -90,7 +90,7 @@ func (s *Store) Put(ctx context.Context, ref secretstore.Ref, value rekey.Token,
 	}
 	key, err := loadKey(s.keyFile(ref))
 	if errors.Is(err, fs.ErrNotExist) {
-		key, err = makeKey(s.keyFile(ref))
+		key, err = makeKey(ctx, s.keyFile(ref), filepath.Dir(path))
 	}
 	if err != nil {
 		return "", err

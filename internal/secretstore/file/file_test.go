@@ -70,6 +70,17 @@ func TestTheKeyIsMadeOnce(t *testing.T) {
 	}
 }
 
+// TestKeyBesideTheFile: one directory for both is locked once.
+func TestKeyBesideTheFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ref = w.ref.Having("key", filepath.Join(w.dir, "key.txt"))
+	w.put(t, token)
+	if got, err := w.store.Get(t.Context(), w.ref, ""); err != nil || got.Value != token {
+		t.Errorf("got %v, %v", got.Value, err)
+	}
+}
+
 // TestLostKey: what is lost and what is not is said, nothing is written over, and no
 // second key is made in the first one's place.
 func TestLostKey(t *testing.T) {

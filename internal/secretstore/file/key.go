@@ -44,24 +44,38 @@ func loadKey(path string) (*age.X25519Identity, error) {
 }
 
 // makeKey makes the key file and its directory. Of two makers one wins, and the
-// other uses the winner's.
-func makeKey(path string) (*age.X25519Identity, error) {
+// other uses the winner's. The lock settles what a killed maker left there; held is
+// the directory that the caller has locked already.
+func makeKey(ctx context.Context, path, held string) (*age.X25519Identity, error) {
+	release, err := func() {}, error(nil)
+	if !sameDir(filepath.Dir(path), held) {
+		release, err = claim(ctx, filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, rekey.Errorf(rekey.KindUnavailable, "the key file %s cannot be made: %w", path, err).WithHint("name another key file with ?key=/PATH in the reference")
+	}
+	defer release()
+	if key, err := loadKey(path); !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
 	key, err := age.GenerateX25519Identity()
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindInternal, "no key could be made: %w", err)
 	}
-	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, rekey.Errorf(rekey.KindUnavailable, "the directory of the key file cannot be made: %w", err).WithHint("name another key file with ?key=/PATH in the reference")
-	}
 	text := "# opens the secrets that rekey sealed for " + key.Recipient().String() + "; keep a backup\n" + key.String() + "\n"
-	err = durable.Call("secret.key", func() error { return durable.WriteNew(path, []byte(text), 0o600) })
-	if rekey.KindOf(err) == rekey.KindConflict && err != nil {
-		return loadKey(path)
-	}
-	if err != nil {
+	if err := durable.Call("secret.key", func() error { return durable.WriteNew(path, []byte(text), 0o600) }); err != nil {
 		return nil, rekey.Errorf(rekey.KindUnavailable, "the key file cannot be made: %w", err).WithHint("name another with ?key=/PATH in the reference")
 	}
 	return key, nil
+}
+
+func sameDir(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 // lockPatience is how long a writer waits for the one before: a write takes

@@ -298,9 +298,13 @@ func answers(t *testing.T, v *secretstoretest.VaultServer) {
 		answer http.HandlerFunc
 		text   string
 	}{
-		{"throttled", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"errors":["CANARY quota"]}`, 429) }, "limits the rate"},
-		{"html", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>CANARY", 502) }, "Bad Gateway"},
-		{"redirected", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+r.URL.Path, 307) }, "redirects elsewhere"},
+		{"throttled", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"errors":["CANARY quota"]}`, http.StatusTooManyRequests)
+		}, "limits the rate"},
+		{"html", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>CANARY", http.StatusBadGateway) }, "Bad Gateway"},
+		{"redirected", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+		}, "redirects elsewhere"},
 		{"cut off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "cannot be reached"},
 	} {
 		line.Instead(c.answer)
@@ -333,7 +337,7 @@ func noRepetition(t *testing.T, v *secretstoretest.VaultServer) {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if secretstoretest.Write(req) {
 			writes.Add(1)
-			http.Error(w, `{"errors":["internal error"]}`, 500)
+			http.Error(w, `{"errors":["internal error"]}`, http.StatusInternalServerError)
 			return
 		}
 		line.ServeHTTP(w, req)
@@ -350,7 +354,7 @@ func namespace(t *testing.T, v *secretstoretest.VaultServer) {
 	var seen []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen = append(seen, r.Header.Get("X-Vault-Namespace"))
-		http.Error(w, `{"errors":[]}`, 404)
+		http.Error(w, `{"errors":[]}`, http.StatusNotFound)
 	}))
 	defer server.Close()
 	o := options(server.URL, byToken("CANARY"))
