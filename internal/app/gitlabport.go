@@ -40,6 +40,12 @@ func (f fleet) RegistrationAllowed(ctx context.Context) (bool, error) {
 	return *s.RegistrationAllowed, nil
 }
 
+// Maintenance reads whether GitLab takes writes from administrators only.
+func (f fleet) Maintenance(ctx context.Context) (bool, error) {
+	s, err := f.Settings(ctx)
+	return s.Maintenance, err
+}
+
 // Runner tells a record that is gone from an address that has no such endpoint.
 func (f fleet) Runner(ctx context.Context, id rekey.RunnerID) (rekey.Runner, error) {
 	r, err := f.Client.Runner(ctx, id)

@@ -44,6 +44,8 @@ type Fleet interface {
 	WhoAmI(ctx context.Context) (name string, admin bool, scopes []string, err error)
 	// RegistrationAllowed reads the instance setting; administrators only.
 	RegistrationAllowed(ctx context.Context) (bool, error)
+	// Maintenance reads the setting maintenance_mode; administrators only.
+	Maintenance(ctx context.Context) (bool, error)
 	Runner(ctx context.Context, id rekey.RunnerID) (rekey.Runner, error)
 	Managers(ctx context.Context, id rekey.RunnerID) (managers []rekey.Manager, known bool, err error)
 }

@@ -74,6 +74,7 @@ func (o *Observer) newServer(ctx context.Context, base string) *server {
 func (o *Observer) introduce(ctx context.Context, s *server, registration bool) {
 	if s.fleet != nil {
 		s.greet(ctx)
+		s.askMaintenance(ctx)
 	}
 	if !registration {
 		return
@@ -90,6 +91,15 @@ func (o *Observer) introduce(ctx context.Context, s *server, registration bool) 
 		ctx, stop := s.patient(ctx)
 		defer stop()
 		s.facts.RegistrationAllowed, s.facts.RegistrationEvidence = o.Registration(ctx, s.facts.URL)
+	}
+}
+
+// askMaintenance asks what the answers about tokens do not show any more from 18.7
+// on, where the question is one that only reads (GET /runners/router/discovery).
+func (s *server) askMaintenance(ctx context.Context) {
+	if s.facts.UserToken == diagnose.UserTokenAccepted && s.facts.Version.AtLeast(18, 7) {
+		on, err := s.fleet.Maintenance(ctx)
+		s.facts.Maintenance = err == nil && on
 	}
 }
 

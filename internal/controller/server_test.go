@@ -23,9 +23,9 @@ func TestPatienceCountsOnlyWaiting(t *testing.T) {
 			_ = o.wait(t.Context(), d)
 			stop()
 		}
-		_ = o.wait(t.Context(), 10 * time.Minute) // our own pace
+		_ = o.wait(t.Context(), 10*time.Minute) // our own pace
 		wait(20 * time.Second)
-		_ = o.wait(t.Context(), 10 * time.Minute)
+		_ = o.wait(t.Context(), 10*time.Minute)
 		if err := s.ctx.Err(); err != nil {
 			t.Fatalf("after 20 s of silence and 20 min of our own pace: %v, want patience", err)
 		}

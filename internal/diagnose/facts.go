@@ -127,6 +127,7 @@ type Server struct {
 	// RegistrationAllowed is nil when it was not asked or cannot be known.
 	RegistrationAllowed  *bool
 	RegistrationEvidence rekey.Evidence
+	Maintenance          bool // the setting maintenance_mode was read, and is on
 	// NewestRunner is the highest id of all runners, 0 when it was not told;
 	// NewestIsWhole: there is none above it. Asked where a record is gone.
 	NewestRunner  rekey.RunnerID

@@ -149,6 +149,7 @@ func (c *court) judge(s *section) {
 	if s.verdict == rekey.Valid {
 		c.judgeValid(s)
 	}
+	s.judgeMaintenance()
 	s.pointThere()
 	s.pointToSource()
 	s.findings = arrange(s.findings)

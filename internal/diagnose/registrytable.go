@@ -100,7 +100,7 @@ var tokenEntries = []Entry{
 		Meaning:   "GitLab is in maintenance mode or its database is read-only, so it judges no token now.",
 		Severity:  rekey.Failing,
 		Remedy:    "Wait until GitLab takes writes again, then run `rekey doctor` again; change no token meanwhile.",
-		Known:     "GitLab answers 403 with a message about a read-only instance. Only the message `403 Forbidden`, exactly, speaks of the token.",
+		Known:     "GitLab answers 403 with a message about a read-only instance. Only the message `403 Forbidden`, exactly, speaks of the token. From GitLab 18.7 on a token is judged all the same, by a request that only reads; then the setting `maintenance_mode` tells, to an administrator's user token.",
 		ByHand:    "Ask the administrator about maintenance mode or the database's failover. The runners resume by themselves afterwards.",
 		ByRekey:   "`rekey doctor` calls nothing invalid in this state, and `rekey fix` changes nothing.",
 		UserToken: "No.",

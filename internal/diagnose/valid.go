@@ -37,6 +37,17 @@ func (s *section) stillAccepted() rekey.Evidence {
 	return s.inAnswer("GitLab accepts the token")
 }
 
+// judgeMaintenance tells of maintenance mode where the answer about the token does
+// not show it: a request that reads is let through, a runner's for a job is not.
+func (s *section) judgeMaintenance() {
+	if s.server == nil || !s.server.Maintenance || hasCause(s.findings, rekey.ServerReadOnly) {
+		return
+	}
+	s.found(rekey.ServerReadOnly, rekey.Warning, rekey.Certain,
+		s.evidence("GET "+s.server.URL+"/api/v4/application/settings", s.server.ReadAt, "the setting maintenance_mode is on: no runner gets a job meanwhile")).Remedy =
+		"Wait until GitLab takes writes again: the runners resume by themselves. The token is not the matter."
+}
+
 // judgeDelay tells of a fresh token that GitLab refused first and accepted when it
 // was asked again: nothing is left to do.
 func (s *section) judgeDelay() {

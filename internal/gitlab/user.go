@@ -72,6 +72,7 @@ func (c *Client) Version(ctx context.Context) (text string, v rekey.Version, err
 type Settings struct {
 	RegistrationAllowed *bool    `json:"allow_runner_registration_token"` // nil: this version does not say
 	Registrars          []string `json:"valid_runner_registrars"`
+	Maintenance         bool     `json:"maintenance_mode"` // false also where the edition has no such mode
 }
 
 // Settings reads GET /application/settings; administrators only.

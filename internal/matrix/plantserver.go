@@ -81,7 +81,18 @@ var serverScenarios = []Scenario{
 			w.maintenance(true)
 			w.Undo(func() { w.maintenance(false) })
 		},
-		Cells: readOnlyCells,
+		Cells: maintenanceCells,
+	},
+	{
+		Cause: "server-read-only", Name: "maintenance mode, and a group's runner that has worked before",
+		Plant: func(w *World) {
+			r := w.Made("group", w.Group(w.Unique("team"), 0), nil)
+			w.Poll(r.Token, thisHost, w.Version+".0")
+			w.Config("host", thisHost, w.Planted(r))
+			w.maintenance(true)
+			w.Undo(func() { w.maintenance(false) })
+		},
+		Cells: maintenanceCells,
 	},
 	{
 		Cause: "server-read-only", Name: "the database takes no writes, and the token is good",
@@ -146,6 +157,12 @@ var serverScenarios = []Scenario{
 	},
 	answered("unexpected-answer", "GitLab's 403 with another message", 403, "application/json", `{"message":"403 Forbidden - your licence has expired"}`),
 	answered("unexpected-answer", "a status that GitLab does not give here", 409, "application/json", `{"message":"409 Conflict: Resource lock"}`),
+}
+
+var maintenanceCells = []Cell{
+	{Until: "17.11", Verdict: "unknown", Answer: "server-read-only certain"},
+	{Who: WithToken, Verdict: "valid", Answer: "server-read-only certain"},
+	{Who: Alone, Verdict: "valid", Answer: "not applicable: from 18.7 on the token is judged by a request that reads, which GitLab answers in this state too; the setting is an administrator's to read"},
 }
 
 var readOnlyCells = []Cell{

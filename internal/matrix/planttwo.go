@@ -77,7 +77,7 @@ var twoScenarios = []Scenario{
 			{Who: WithToken, Until: "17.11", Verdict: "unknown", Answer: "record-deleted certain + server-read-only certain"},
 			{Who: Alone, Until: "17.11", Verdict: "unknown", Answer: "server-read-only certain"},
 			// From 18.7 on maintenance keeps no question from its answer.
-			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted certain"},
+			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted certain + server-read-only certain"},
 			{Who: Alone, Verdict: "invalid", Answer: "record-deleted possible | rotated-elsewhere possible | server-restored possible | wrong-instance possible"},
 		},
 	},
