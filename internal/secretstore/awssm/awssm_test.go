@@ -220,11 +220,17 @@ func TestRefusals(t *testing.T) {
 	} else {
 		secretstoretest.Sweep(t, err)
 	}
+	line.Instead(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	_, err := s.Put(t.Context(), r, secretstoretest.Token(1), secretstore.Put{})
+	wants(t, "a line that breaks while looking", err, rekey.KindUnavailable, "answer was lost")
+	if secretstore.OutcomeUnknown(err) {
+		t.Error("a write that was never sent, since the look before it failed, is called unknown")
+	}
 	line.Instead(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // or the server does not notice that the client has gone
 		<-r.Context().Done()
 	})
-	_, err := awssm.New(awssm.Options{Configure: setup(line.URL), Patience: 50 * time.Millisecond}).Get(t.Context(), r, "")
+	_, err = awssm.New(awssm.Options{Configure: setup(line.URL), Patience: 50 * time.Millisecond}).Get(t.Context(), r, "")
 	wants(t, "silence", err, rekey.KindUnavailable, "in time")
 	_, err = open("http://127.0.0.1:1").Put(t.Context(), r, secretstoretest.Token(1), secretstore.Put{})
 	wants(t, "closed", err, rekey.KindUnavailable, "cannot be reached")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
@@ -23,7 +24,7 @@ func fail(ref secretstore.Ref, what, action string, err error) error {
 	name := fmt.Sprintf("%s %s", what, ref)
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return unreachable(name, err)
+		return unreachable(name, lost(action), err)
 	}
 	text := said(errors.New(api.ErrorMessage()))
 	var missing *types.ResourceNotFoundException
@@ -47,29 +48,41 @@ func fail(ref secretstore.Ref, what, action string, err error) error {
 	case "InvalidParameterException", "InvalidRequestException", "ValidationException":
 		return rekey.Errorf(rekey.KindInvalid, "%s: AWS refused: %s", name, text)
 	}
-	return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS failed: " + text, Hint: "try again later; see https://health.aws.amazon.com", Err: errLost}
+	return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS failed: " + text, Hint: "try again later; see https://health.aws.amazon.com", Err: lost(action)}
 }
 
 // errLost marks a failure after which a write may have been made.
 var errLost = errors.New("the answer was lost")
 
+// lost is errLost for an action that writes, else nil.
+func lost(action string) error {
+	if strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") {
+		return nil
+	}
+	return errLost
+}
+
 func isLost(err error) bool { return errors.Is(err, errLost) }
 
-func unreachable(name string, err error) error {
+func unreachable(name string, cause, err error) error {
 	var answered *smithyhttp.ResponseError
+	var around *url.Error
+	if errors.As(err, &around) {
+		err = around.Err
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": interrupted", Err: errLost}
+		return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": interrupted", Err: cause}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS did not answer in time", Hint: "try again later", Err: errLost}
+		return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS did not answer in time", Hint: "try again later", Err: cause}
 	case strings.Contains(err.Error(), "get credentials"), strings.Contains(err.Error(), "no EC2 IMDS role found"):
 		return rekey.Errorf(rekey.KindDenied, "%s: there are no AWS credentials", name).WithHint("log in as for the aws command: `aws sts get-caller-identity` must answer (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role of the machine)")
-	case errors.As(err, &answered) && answered.HTTPStatusCode() > 0 && answered.HTTPStatusCode() < 500:
-		return rekey.Errorf(rekey.KindUnavailable, "%s: what answered is not Secrets Manager (%d)", name, answered.HTTPStatusCode()).WithHint("check AWS_ENDPOINT_URL and the region")
 	case secretstore.NeverSent(err):
 		return rekey.Errorf(rekey.KindUnavailable, "%s: AWS cannot be reached: %s", name, said(err)).WithHint("check the region, AWS_ENDPOINT_URL and the proxy")
+	case errors.As(err, &answered) && answered.HTTPStatusCode() > 0 && answered.HTTPStatusCode() < 500:
+		return rekey.Errorf(rekey.KindUnavailable, "%s: what answered is not Secrets Manager (%d)", name, answered.HTTPStatusCode()).WithHint("check AWS_ENDPOINT_URL and the region")
 	}
-	return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS's answer was lost: " + said(err), Hint: "try again later", Err: errLost}
+	return &rekey.Error{Kind: rekey.KindUnavailable, Msg: name + ": AWS's answer was lost: " + said(err), Hint: "try again later; check AWS_ENDPOINT_URL if it is set", Err: cause}
 }
 
 func isScheduled(err error) bool {

@@ -105,7 +105,7 @@ func (s *Store) fail(ref secretstore.Ref, r request, err error) error {
 
 func (s *Store) refused(ref secretstore.Ref, r request, answered *api.ResponseError) error {
 	name := fmt.Sprintf("%s %s", r.what, ref)
-	text := redact.Scrub(strings.Join(answered.Errors, "; "))
+	text := redact.Scrub(strings.Join(strings.Fields(strings.Join(answered.Errors, "; ")), " "))
 	if answered.RawError || len(text) > 300 {
 		text = http.StatusText(answered.StatusCode)
 	}
@@ -114,6 +114,8 @@ func (s *Store) refused(ref secretstore.Ref, r request, answered *api.ResponseEr
 		return rekey.Errorf(rekey.KindUnavailable, "%s: Vault is sealed", name).WithHint("somebody with the unseal keys types `vault operator unseal`; nothing was read or written")
 	case answered.StatusCode == http.StatusForbidden && strings.Contains(text, "invalid token"), answered.StatusCode == http.StatusForbidden && strings.Contains(text, "missing client token"):
 		return rekey.Errorf(rekey.KindDenied, "%s: Vault does not take the token: %s", name, text).WithHint("it has ended or was revoked: log in again (`vault login`), or let rekey do so: VAULT_ROLE_ID and VAULT_SECRET_ID, or REKEY_VAULT_AUTH")
+	case answered.StatusCode == http.StatusForbidden && r.preflight: // Vault says the same of both
+		return rekey.Errorf(rekey.KindDenied, "%s: permission denied, or there is no such mount", name).WithHint("`vault secrets list` shows the mounts; the policy of this identity may lack the line: %s", r.line())
 	case answered.StatusCode == http.StatusForbidden:
 		return rekey.Errorf(rekey.KindDenied, "%s: permission denied", name).WithHint("the policy of this identity lacks the line: %s", r.line())
 	case answered.StatusCode == http.StatusTooManyRequests:

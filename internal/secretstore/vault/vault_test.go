@@ -219,8 +219,8 @@ func policies(t *testing.T, v *secretstoretest.VaultServer) {
 	}
 	for _, what := range []string{"get", "put", "versions", "list"} {
 		err := try[what]()
-		wants(t, what+" without the right", err, rekey.KindDenied, "lacks the line: path \"secret/")
-		_, line, _ := strings.Cut(rekey.HintOf(err), "lacks the line: ")
+		wants(t, what+" without the right", err, rekey.KindDenied, "the line: path \"secret/")
+		_, line, _ := strings.Cut(rekey.HintOf(err), " the line: ")
 		line, _, _ = strings.Cut(line, " (KV")
 		all += "\n" + line
 		v.Policy(t, "growing", all)
