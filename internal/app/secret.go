@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"rekey"
 	"rekey/internal/secretstore"
@@ -101,7 +102,9 @@ func limits(f secretstore.Features, in PutInput) []string {
 	if f.Swap == secretstore.SwapChecked && !in.expect().Any() {
 		notes = append(notes, "this store cannot compare and write in one act: rekey looked first, and a writer in between would not be seen")
 	}
-	if !f.Metadata && !in.Meta.IsZero() {
+	asked := in.Meta
+	asked.RotatedAt = time.Time{} // written wherever there is room
+	if !f.Metadata && !asked.IsZero() {
 		notes = append(notes, "this store has no room for runner id, owner and dates beside this value; they are not kept")
 	}
 	return notes
