@@ -174,7 +174,11 @@ func (ed *edit) made(doc *configtoml.Document) (bool, error) {
 		}
 		return old < 0 && !op.waits(doc, ed.site, second), nil
 	}
-	_, present, err := locate(doc, op, ed.site)
+	i, present, err := locate(doc, op, ed.site)
+	if err == nil && !present && op.overlaps() && begunBeside(doc, i) {
+		return false, errStop{reason: fmt.Sprintf("another rekey, with another state directory, rotates section %q of %s", ed.site.Name, ed.site.Config),
+			next: "`rekey fix --abort` takes this run's record back; give every run on this host the same --state-dir"}
+	}
 	return present, err
 }
 

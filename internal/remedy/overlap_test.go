@@ -177,6 +177,33 @@ func TestTheOldSectionChangesUnderAnOverlap(t *testing.T) {
 	}
 }
 
+// Two runs with state directories of their own plan the same rotation: the second
+// stops at the file, and giving it up leaves no record behind.
+func TestASecondRekeyRotatesTheSameSection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.served()
+	target := w.rotation(0)
+	first := w.state
+	w.deny["update"] = true
+	if r := w.apply(target)[0]; r.Status != rekey.StatusOpen || len(w.sections()) != 2 {
+		t.Fatalf("the first got %+v, want it open with two sections", r)
+	}
+	w.deny["update"] = false
+	w.state = t.TempDir()
+	r := w.apply(target)[0]
+	if r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "another rekey") || !strings.Contains(r.Next, "--abort") || len(w.sections()) != 2 {
+		t.Fatalf("the second got %+v and %d sections, want it stopped at the file", r, len(w.sections()))
+	}
+	if text := w.undo(); len(w.records("runners/all")) != 2 {
+		t.Errorf("%d records are left, want the second run's gone: %s", len(w.records("runners/all")), text)
+	}
+	w.state = first
+	if again := w.resume(); len(again) != 1 || again[0].Status != rekey.StatusVerified || len(w.sections()) != 1 || len(w.records("runners/all")) != 1 {
+		t.Errorf("the first goes on with %+v and %d sections, want it done", again, len(w.sections()))
+	}
+}
+
 // cut takes the section of a record out of the config.
 func (w *world) cut(r labtest.Issued) {
 	w.t.Helper()

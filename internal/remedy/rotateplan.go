@@ -275,6 +275,10 @@ func (p *RotationPlanner) local(h held, t rekey.Target) choice {
 		if slices.ContainsFunc(p.Open, func(o rekey.Target) bool { return sameSection(o, open) }) {
 			return leave("`rekey rotate` finishes it first; `rekey fix --undo` gives it up", "an earlier operation on this section is not finished, and nothing new is begun before it is")
 		}
+		if p.Release == nil && begunBeside(s.doc, s.Place.Index) {
+			return leave("run `rekey rotate` as the user, and with the --state-dir, that began it; where that journal is lost, look which of the two records serves and take the other one and its section out",
+				"a second section stands right above it: a rotation is open that the journals here do not know")
+		}
 		if tool := p.Generated(s.Config); tool != "" {
 			return leave(fmt.Sprintf("rotate it at its source (%s)", tool), "%s is written by %s, which would undo an edit", s.Config, tool)
 		}

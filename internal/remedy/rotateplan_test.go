@@ -88,6 +88,9 @@ func TestWhatIsNotRotated(t *testing.T) {
 				return []remedy.Neighbour{{Name: "/other/broken.toml", Data: []byte("[[")}, {Name: "/other/config.toml", Data: fmt.Appendf(nil, "[[runners]]\n  url = %q\n  token = %q\n", w.URL, r.Token)}}
 			}
 		}, "/other/config.toml", "--config"},
+		"a rotation of another state directory": {func(w *world, r labtest.Issued, _ *remedy.RotationPlanner) {
+			w.edit("[[runners]]\n", fmt.Sprintf("[[runners]]\n  name = \"one rekey-20260401t101500abcd-1\"\n  url = %q\n  token = %q\n  executor = \"shell\"\n[[runners]]\n", w.URL, dead))
+		}, "second section", "--state-dir"},
 		"docker-autoscaler that is idle and takes jobs": {func(w *world, r labtest.Issued, p *remedy.RotationPlanner) {
 			executor("docker-autoscaler")(w, r, p)
 			p.Flags.Strategy = rekey.RemedyReset
@@ -130,6 +133,9 @@ func TestWhatIsNotRotated(t *testing.T) {
 		_, record := w.served()
 		p := w.planner()
 		c.plant(w, record, p)
+		if name == "a rotation of another state directory" {
+			p.Flags.Runners = []string{"one"}
+		}
 		plan := w.plan(p)
 		if len(plan.Targets) != 0 || len(plan.Left) != 1 || !strings.Contains(plan.Left[0].Reason, c.reason) || !strings.Contains(plan.Left[0].Next, c.next) {
 			t.Errorf("%s: got %d targets and %+v, want the section left, because of %q, with %q offered", name, len(plan.Targets), plan.Left, c.reason, c.next)

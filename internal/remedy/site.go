@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"fmt"
+	"strings"
 
 	"rekey"
 	"rekey/internal/configtoml"
@@ -41,6 +42,15 @@ func retiring(r rekey.Remedy) bool { return r == rekey.RemedyOverlap || r == rek
 
 // secondName is what the second section is called until it takes the first's place.
 func (op *operation) secondName(s *site) string { return s.Name + " " + op.id.Marker() }
+
+// begunBeside reports whether a second section stands right above this one: a
+// rotation of it is open. One that is not in the journals at hand is another rekey's,
+// or was begun with another state directory.
+func begunBeside(doc *configtoml.Document, index int) bool {
+	sections := doc.Sections()
+	return index > 0 && sections[index-1].URL == sections[index].URL &&
+		strings.HasPrefix(sections[index-1].Name, sections[index].Name+" "+rekey.Operation("").Marker())
+}
 
 // pair finds both sections of an overlap: -1 for one that is not there. The old one
 // is told by its token, or by its id where gitlab-runner has rotated that token by
