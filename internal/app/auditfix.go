@@ -215,6 +215,7 @@ func rewritten(report iac.Report, rewritings []AuditRewriting, in AuditInput, ta
 		}
 		summary := report.Summary
 		summary.Suppressed, summary.Baseline = 0, 0
+		iac.Identify(left)
 		report = iac.NewReport(left, summary, target)
 		report.Known(known)
 	}

@@ -30,7 +30,8 @@ func examineAs(path string, raw []byte, format Format, target Target) []Finding 
 	twins := map[string]int{}
 	for _, r := range raised {
 		one := f.finding(r, target)
-		one.Fingerprint = fingerprint(path, one.Slug, f.lineText(one.Line), r.token, twins)
+		one.imprint = imprint(one.Slug, f.lineText(one.Line), r.token, twins)
+		one.Fingerprint = fingerprint(relative(path), one.imprint)
 		findings = append(findings, one)
 	}
 	if len(findings) > 0 {
@@ -101,22 +102,29 @@ func (f *file) unparsed() []Finding {
 			break
 		}
 		text := fmt.Sprintf("the text at line %d does not parse as %s and was read by patterns", u.line, u.language)
+		mark := imprint(NotParsed, []byte(text), rekey.Token{}, map[string]int{})
 		found = append(found, Finding{Slug: NotParsed, Code: e.Code(), Severity: rekey.Info, Path: f.path, Line: u.line, Column: 1, EndLine: u.line,
 			Message: e.Meaning, Evidence: text, Remedy: e.Remedy, Docs: e.Docs(), Format: f.format,
-			Fingerprint: fingerprint(f.path, NotParsed, []byte(text), rekey.Token{}, map[string]int{})})
+			imprint: mark, Fingerprint: fingerprint(relative(f.path), mark)})
 	}
 	return found
 }
 
-// fingerprint survives edits elsewhere in the file: it knows the line's text, not
-// its number. Equal lines are counted.
-func fingerprint(path string, slug Slug, line []byte, token rekey.Token, twins map[string]int) string {
+// imprint survives edits elsewhere in the file: it knows the line's text, not its
+// number. Equal lines are counted.
+func imprint(slug Slug, line []byte, token rekey.Token, twins map[string]int) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "rekey audit v1\x00%s\x00%s\x00%s\x00%s", path, slug, token.Fingerprint(), bytes.Join(bytes.Fields(line), []byte(" ")))
+	fmt.Fprintf(h, "rekey audit v2\x00%s\x00%s\x00%s", slug, token.Fingerprint(), bytes.Join(bytes.Fields(line), []byte(" ")))
 	key := string(h.Sum(nil))
 	twins[key]++
 	fmt.Fprintf(h, "\x00%d", twins[key])
-	return hex.EncodeToString(h.Sum(nil)[:12])
+	return string(h.Sum(nil))
+}
+
+// fingerprint is what a baseline keeps of a finding in a file.
+func fingerprint(path, imprint string) string {
+	sum := sha256.Sum256([]byte(path + "\x00" + imprint))
+	return hex.EncodeToString(sum[:12])
 }
 
 var ignoreMark = regexp.MustCompile(`rekey:ignore[ \t]+([\w-]+|\*)[ \t]*([^\r\n]*)`)

@@ -48,6 +48,7 @@ type Finding struct {
 	Where       Span         `json:"-"` // the bytes that speak: a flag, a key, a token
 	Value       Span         `json:"-"` // the bytes of its value, empty when there is none
 	Command     []Span       `json:"-"` // the words of the command it stands in
+	imprint     string       // what the fingerprint knows beside the path
 	secret      rekey.Token  // for --verify and --history
 }
 

@@ -46,7 +46,7 @@ func PastFinding(path string, p Past, commit Commit, here bool) Finding {
 	one := Finding{Slug: Hardcoded, Code: e.Code(), Severity: e.Severity, Path: path, Line: p.Line, Column: p.Column, EndLine: p.Line,
 		Message: "A token was committed, and everyone who has the history has it.", Evidence: evidence, Remedy: RotateCommand(p.Token),
 		Docs: e.Docs(), Format: formatOf(path, nil), Token: &p.Token, Commit: &commit, Where: p.Where, Value: p.Where, secret: p.Token}
-	one.Fingerprint = fingerprint("history", Hardcoded, nil, p.Token, map[string]int{})
+	one.Fingerprint = fingerprint("history", imprint(Hardcoded, nil, p.Token, map[string]int{}))
 	return one
 }
 

@@ -17,12 +17,20 @@ func (w *rewriter) literal(at Span, token rekey.Token) {
 	}
 	variable := variableFor(token)
 	registers := token.Kind() == rekey.TokenRegistration || w.registers(at)
-	if name, ok := w.assigned(at); ok && isSeed(normal(name)) {
+	name, _ := w.assigned(at)
+	seed := isSeed(normal(name))
+	if seed {
 		variable = "GITLAB_INITIAL_REGISTRATION_TOKEN"
+	}
+	switch in := w.innermost(at.Start).format; {
+	case name == legacyVariable:
+		variable = runnerVariable
+	case upperName.MatchString(name) && (in == FormatShell || in == FormatYAML || in == FormatDotenv || in == FormatDockerfile):
+		variable = name // the environment can give it under its own name
 	}
 	c := change{where: at.Start, token: token, keep: !registers}
 	c.edits = w.reference(at, variable)
-	lines := w.keep(token, variable, registers)
+	lines := w.keep(token, variable, registers, seed)
 	if !w.said[lines[0]] {
 		w.said[lines[0]] = true
 		c.comment = lines
@@ -53,9 +61,9 @@ func (w *rewriter) registers(at Span) bool {
 	})
 }
 
-func (w *rewriter) keep(token rekey.Token, variable string, registers bool) []string {
+func (w *rewriter) keep(token rekey.Token, variable string, registers, seed bool) []string {
 	switch {
-	case variable == "GITLAB_INITIAL_REGISTRATION_TOKEN":
+	case seed:
 		return []string{"a token stood here and stays in git's history: whoever reads it can register runners; give " + variable + " another one, or drop the setting"}
 	case registers:
 		return []string{"a registration token stood here; " + variable + " is to hold the glrt- token of a runner made beforehand, out of a secret store"}
@@ -141,9 +149,6 @@ func (w *rewriter) alone(at Span) bool {
 
 // inShell refers to the environment. Terraform would take ${…} for its own.
 func (w *rewriter) inShell(at Span, variable string, nested, block bool) []edit {
-	if s, ok := w.assigned(at); ok && ownName(s) {
-		variable = s
-	}
 	text := "${" + variable + ":?}"
 	if w.f.format == FormatHCL || strings.Contains(w.f.path, ".tftpl") || strings.Contains(w.f.path, ".tpl") || w.f.format == FormatDockerfile {
 		text = "$" + variable
@@ -165,11 +170,6 @@ func (w *rewriter) inShell(at Span, variable string, nested, block bool) []edit 
 		return []edit{edited(w.f.raw, at, `"`+text+`"`)}
 	}
 	return []edit{edited(w.f.raw, at, text)}
-}
-
-// ownName reports a name that the environment can give its value to.
-func ownName(name string) bool {
-	return upperName.MatchString(name) && name != runnerVariable && name != legacyVariable
 }
 
 var upperName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
@@ -249,9 +249,6 @@ func (w *rewriter) dialect() dialect {
 
 func (w *rewriter) inYAML(at Span, variable string, nested bool) []edit {
 	quoted := w.quoted(at)
-	if s, ok := w.assigned(at); ok && ownName(s) {
-		variable = s
-	}
 	text := ""
 	switch w.dialect() {
 	case dialectAnsible:

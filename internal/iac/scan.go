@@ -55,6 +55,7 @@ func (s Scan) Run(ctx context.Context) ([]Finding, Summary, error) {
 	}
 	close(r.queue)
 	workers.Wait()
+	Identify(r.found)
 	return r.found, r.summary, ctx.Err()
 }
 
