@@ -61,9 +61,10 @@ bench: ## the benchmarks; see bench/README.md
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: corpus
-corpus: ## rekey audit on real files: precision and recall by slug and file; CORPUS names the folder
+corpus: ## rekey audit on real files: precision and recall by slug and file, and the share that --fix mends; CORPUS names the folder
 	@[ -n '$(CORPUS)' ] || { echo 'corpus: name the folder with INDEX.tsv and files/: make corpus CORPUS=DIR' >&2; exit 1; }
-	REKEY_CORPUS='$(abspath $(CORPUS))' go test -count=1 -v -run '^TestCorpus$$' ./internal/iac
+	REKEY_CORPUS='$(abspath $(CORPUS))' go test -count=1 -v -run '^TestCorpus(Rewritten)?$$' ./internal/iac
+	REKEY_CORPUS='$(abspath $(CORPUS))' go test -count=1 -v -run '^TestCorpusIsRead$$' ./internal/app
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

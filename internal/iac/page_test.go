@@ -43,6 +43,9 @@ func TestEveryEntryIsComplete(t *testing.T) {
 				t.Errorf("%s has no %s", e.Slug, name)
 			}
 		}
+		if e.Fixable != (e.Fix != "") {
+			t.Errorf("%s: fixable %v, and says %q of --fix", e.Slug, e.Fixable, e.Fix)
+		}
 		if seen[e.Slug] {
 			t.Errorf("%s stands twice in the registry", e.Slug)
 		}
@@ -53,8 +56,12 @@ func TestEveryEntryIsComplete(t *testing.T) {
 const pageHead = "<!-- Generated from internal/iac/registrytable.go: go test ./internal/iac -update -->\n\n"
 
 func page(e Entry) string {
-	return fmt.Sprintf("%s# %s\n\n%s\n\nSeverity: %s, unless the version or the place says otherwise. In policies: `%s`.\n\n## Why it matters\n\n%s\n\n## What to do\n\n%s\n\n## How the audit knows\n\n%s\n\n## To accept one\n\n`rekey:ignore %s reason` in a comment on the line or alone on the line above; many at once with `rekey audit --write-baseline FILE`.\n",
-		pageHead, e.Slug, e.Meaning, e.Severity, e.Code(), e.Why, e.Remedy, e.Known, e.Slug)
+	fix := ""
+	if e.Fixable {
+		fix = "## What --fix does\n\n" + e.Fix + "\n\n"
+	}
+	return fmt.Sprintf("%s# %s\n\n%s\n\nSeverity: %s, unless the version or the place says otherwise. In policies: `%s`.\n\n## Why it matters\n\n%s\n\n## What to do\n\n%s\n\n## How the audit knows\n\n%s\n\n%s## To accept one\n\n`rekey:ignore %s reason` in a comment on the line or alone on the line above; many at once with `rekey audit --write-baseline FILE`.\n",
+		pageHead, e.Slug, e.Meaning, e.Severity, e.Code(), e.Why, e.Remedy, e.Known, fix, e.Slug)
 }
 
 func indexPage() string {

@@ -12,7 +12,8 @@ import (
 // repository's root and with a trailing slash.
 const DocsDir = "docs/audit/"
 
-// Entry is what is written down about one slug. Every field is filled.
+// Entry is what is written down about one slug. Every field is filled,
+// Fix where Fixable is.
 type Entry struct {
 	Slug     Slug
 	Severity rekey.Severity // unless the target's version says otherwise
@@ -21,6 +22,7 @@ type Entry struct {
 	Remedy   string         // imperative
 	Known    string         // how the audit knows, and what it leaves in peace
 	Fixable  bool           // a rewriting is possible in principle
+	Fix      string         // what --fix does, "" where it does nothing
 }
 
 // Docs returns the path of the slug's page.

@@ -11,6 +11,7 @@ var registry = []Entry{
 		Why:     "Everyone who can read the repository, its forks and its history can take over the runner or register another one, and the token cannot be rotated without a commit.",
 		Remedy:  "Rotate the token (`rekey rotate`, or the runner's page in GitLab), put the new one into a secret store, and refer to it.",
 		Known:   "By the shape of GitLab's tokens, matched whole wherever they stand, also in base64 and in comments; routable ones by their checksum. A literal without a shape counts only where a token belongs: a flag, a key or a variable of the runner. Evident placeholders do not count.",
+		Fix:     "Puts a variable of the format in its place, a placeholder where the format has none; with --store REF the token is put there first. Registration tokens are not kept: nothing needs them. Rotating is left to you, for git's history keeps the old text.",
 	},
 	{
 		Slug: TokenInLog, Severity: rekey.Failing,
@@ -25,6 +26,7 @@ var registry = []Entry{
 		Why:     "gitlab-runner takes it there only from 16.2 on, as a makeshift that ignores the server-side arguments; older ones fail.",
 		Remedy:  "Move it to --token, CI_SERVER_TOKEN or runnerToken, and drop the server-side arguments.",
 		Known:   "By the prefix glrt- in a field or flag of the registration-token flow.",
+		Fix:     "Renames the flag, variable or key, drops the server-side arguments into a comment, and takes the token out of the text.",
 	},
 	{
 		Slug: Legacy, Severity: rekey.Warning, Fixable: true,
@@ -32,6 +34,7 @@ var registry = []Entry{
 		Why:     "Registration tokens are refused where an administrator or group owner switched them off, as GitLab.com did for all groups in 17.0, and are planned to go in GitLab 20.0.",
 		Remedy:  "Create the runner first (`rekey register`, POST /user/runners, gitlab_user_runner) and hand its authentication token (glrt-…) to the machine.",
 		Known:   "By the flag, the variable, the key of the chart or of a Secret, the provider resource gitlab_runner, POST /runners, the rails console, or answers given to register on standard input. Info where a script takes either path by looking at the token's prefix, and where a name only leads up to its use. Empty values that a chart or a role needs are left in peace.",
+		Fix:     "Rewrites the flag with its server-side arguments, the variables that gitlab-runner reads, the values and Secret keys of the chart, and gitlab_runner where the code tells whose runner it is. Everything else gets a comment that says what has to be decided.",
 	},
 	{
 		Slug: ServerLegacy, Severity: rekey.Warning,
@@ -46,6 +49,7 @@ var registry = []Entry{
 		Why:     "gitlab-runner does not register with it but only verifies it, which GitLab refuses.",
 		Remedy:  "Create the runner (`rekey register`) and put its authentication token here.",
 		Known:   "By the prefix GR1348941 in --token, CI_SERVER_TOKEN, runnerToken or a config.toml.",
+		Fix:     "Takes the token out and puts a variable in its place, which has to hold the token of a runner made beforehand.",
 	},
 	{
 		Slug: LegacyArgs, Severity: rekey.Warning, Fixable: true,
@@ -53,6 +57,7 @@ var registry = []Entry{
 		Why:     "With a token of a created runner gitlab-runner refuses them from 15.11 on and registers nothing; with a registration token, --token only verifies.",
 		Remedy:  "Set tags, locked, run-untagged, access level, maximum timeout, paused and the maintenance note where the record is created, and drop the arguments.",
 		Known:   "By the flags or variables of one command or one environment. Values that say what is the default anyway do not count.",
+		Fix:     "Takes the arguments out and says in a comment how they are set on the record.",
 	},
 	{
 		Slug: TokenInState, Severity: rekey.Warning,
