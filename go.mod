@@ -45,13 +45,7 @@ require (
 	github.com/hashicorp/golang-lru v1.0.2 // indirect
 	github.com/hashicorp/vault/sdk v0.20.0
 	github.com/hashicorp/yamux v0.1.2 // indirect
-	github.com/jackc/chunkreader/v2 v2.0.1 // indirect
 	github.com/jackc/pgconn v1.14.3 // indirect
-	github.com/jackc/pgio v1.0.0 // indirect
-	github.com/jackc/pgpassfile v1.0.0 // indirect
-	github.com/jackc/pgproto3/v2 v2.3.3 // indirect
-	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
-	github.com/jackc/pgtype v1.14.3 // indirect
 	github.com/jackc/pgx/v4 v4.18.3 // indirect
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mitchellh/copystructure v1.2.0 // indirect
@@ -179,3 +173,7 @@ require (
 replace github.com/hashicorp/go-secure-stdlib/plugincontainer => ./third_party/plugincontainer
 
 replace cloud.google.com/go/cloudsqlconn => ./third_party/cloudsqlconn
+
+replace github.com/jackc/pgx/v4 => ./third_party/pgx
+
+replace github.com/jackc/pgconn => ./third_party/pgconn

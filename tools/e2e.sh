@@ -23,7 +23,7 @@ export MOTO_SERVER
 if [ -x "${VAULT_BIN:-}" ]; then
 	echo "e2e: $VAULT_BIN: $("$VAULT_BIN" version)"
 else
-	echo 'e2e: no Vault was there: none in VAULT_BIN. vault:// is not tried on a real one.'
+	echo 'e2e: no Vault was there: none in VAULT_BIN. vault:// and the secrets engine (rekey vault-plugin) are not tried on a real one.'
 fi
 [ -n "$MOTO_SERVER" ] || echo 'e2e: no moto_server was there: none in MOTO_SERVER, none on PATH. awssm:// is not tried.'
 go test -p 1 "$@" -count=1 ./internal/secretstore/...

@@ -182,7 +182,7 @@ func TestVaultDeletesNoOtherRunner(t *testing.T) {
 	_, err = m.lease(logical.RevokeOperation, &stranger)
 	m.refused(err, "belongs to another GitLab")
 	stranger.InternalData["instance"] = s.InternalData["instance"]
-	stranger.InternalData["marker"], stranger.InternalData["born"] = "rekey-another", "1000000000"
+	stranger.InternalData["marker"], stranger.InternalData["born"] = "rekey-vault-another", "1000000000"
 	_, err = m.lease(logical.RevokeOperation, &stranger)
 	m.refused(err, "may be another runner")
 	if n := len(m.runners()); n != 1 {

@@ -13,7 +13,7 @@ import (
 
 const (
 	recordPrefix = "record/"
-	markerPrefix = "rekey-"
+	markerPrefix = "rekey-vault-"
 	walCreate    = "create"
 )
 

@@ -32,7 +32,7 @@ type role struct {
 
 const roleHelp = `A role says what runner creds/NAME creates. In the description {{role}},
 {{display_name}}, {{entity_id}} and {{mount}} are replaced. Every record carries one more tag,
-rekey-…, by which it is found again; so a role has at most 49.`
+rekey-vault-…, by which it is found again; so a role has at most 49.`
 
 func (b *backend) rolePaths() []*framework.Path {
 	return []*framework.Path{{

@@ -57,8 +57,8 @@ func (r *role) checkTags() error {
 	case len(r.Tags) > tagLimit:
 		return invalid("the role has %d tags; GitLab takes 50, one of which is the marker", len(r.Tags))
 	}
-	if i := slices.IndexFunc(r.Tags, func(tag string) bool { return strings.HasPrefix(tag, markerPrefix) }); i >= 0 {
-		return invalid("the tag %s could be taken for a marker", r.Tags[i]).WithHint("use a tag that does not begin with %s", markerPrefix)
+	if i := slices.IndexFunc(r.Tags, func(tag string) bool { return strings.HasPrefix(tag, "rekey-") }); i >= 0 {
+		return invalid("the tag %s could be taken for a marker", r.Tags[i]).WithHint("use a tag that does not begin with rekey-")
 	}
 	return nil
 }
