@@ -108,7 +108,9 @@ type Fix struct {
 	host   repairedHost
 	given  rekey.Token
 	unlock func()
-	diff   *guard.Diff // nil but for FromDiff
+	// closers end the connections to daemons of containers.
+	closers []func()
+	diff    *guard.Diff // nil but for FromDiff
 	// stateless is a dry run where no state directory exists: there is no engine.
 	stateless bool
 }
@@ -116,7 +118,7 @@ type Fix struct {
 // Fix opens the state directory and takes its lock. A directory that is not there
 // yet is made only for a repair that has a config to write to. The caller closes
 // the Fix.
-func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
+func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	if err := in.Proof.Check(); err != nil {
 		return nil, err
 	}
@@ -137,6 +139,10 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err := f.readDiff(); err != nil {
 		return nil, err
 	}
+	if err := f.contain(ctx); err != nil {
+		f.Close()
+		return nil, err
+	}
 	if in.NoTouch && !given.IsZero() {
 		return nil, rekey.Errorf(rekey.KindInvalid, "a token that is given is shown to its GitLab before it is delivered: --token-file and --no-touch exclude each other").
 			WithHint("leave --no-touch away")
@@ -148,7 +154,7 @@ func (a *App) Fix(_ context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.engine.Options.RolloutWait = in.RolloutWait
+	f.engine.Options.RolloutWait, f.engine.Host = in.RolloutWait, f.host
 	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
 	return f, nil
 }
@@ -187,7 +193,12 @@ func (f *Fix) checkFirst() error {
 }
 
 // Close gives the lock back.
-func (f *Fix) Close() { f.unlock() }
+func (f *Fix) Close() {
+	f.unlock()
+	for _, c := range f.closers {
+		c()
+	}
+}
 
 // engine builds the remedy engine on this host and network, holding the lock of
 // the state directory.

@@ -10,6 +10,7 @@ import (
 	"rekey/internal/diagnose"
 	"rekey/internal/durable"
 	"rekey/internal/host"
+	"rekey/internal/host/docker"
 )
 
 // observedHost is controller.Host on this machine. What runs here was listed once,
@@ -70,10 +71,13 @@ type repairedHost struct {
 	by host.ReloadBy
 	// idle fails unless no job runs for certain; nil: nobody can tell.
 	idle func(ctx context.Context, path string) error
+	// containers use configs of this machine: their gitlab-runner is told through
+	// the daemon.
+	containers map[string]*docker.Container
 }
 
 func (a *App) repairedHost(n *network, in ProofInput) repairedHost {
-	h := repairedHost{Host: host.Local(a.Now)}
+	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}}
 	h.by, _ = host.ParseReload(in.Reload) // Check has refused what is none
 	h.idle = func(ctx context.Context, path string) error { return n.idle(ctx, h.Host, path) }
 	return h
@@ -111,6 +115,13 @@ func (repairedHost) Replace(path string, expect, next []byte) (string, error) {
 // ordered. A signal that may not be sent is no failure: the newer mtime works
 // without it.
 func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
+	if c := h.containerOf(path); c != nil {
+		how, err := c.Reload(ctx)
+		if err != nil && ctx.Err() == nil {
+			return "the newer mtime, within three seconds (" + err.Error() + ")", nil
+		}
+		return how, err
+	}
 	idle := func(ctx context.Context) error { return h.idle(ctx, path) }
 	if h.idle == nil {
 		idle = nil
@@ -120,6 +131,23 @@ func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
 		return err.Error() + ": " + rekey.HintOf(err), nil
 	}
 	return how, err
+}
+
+// containerOf is the container whose gitlab-runner is signalled for a config, nil
+// where another way was ordered.
+func (h repairedHost) containerOf(path string) *docker.Container {
+	if h.by != host.ReloadAuto && h.by != host.ReloadSighup {
+		return nil
+	}
+	return h.containers[path]
+}
+
+// ReloadText says for a plan how a config comes into force.
+func (h repairedHost) ReloadText(ctx context.Context, path string, by host.ReloadBy) string {
+	if c := h.containerOf(path); c != nil {
+		return "SIGHUP to gitlab-runner in container " + c.Name
+	}
+	return h.Host.ReloadText(ctx, path, by)
 }
 
 // Lock locks the config's directory and settles what a killed edit left there.

@@ -69,7 +69,6 @@ func TestNothingIsChangedOnHostsThatAreNotReached(t *testing.T) {
 	for address, want := range map[string]string{
 		"ssh://runner1":              "--config /etc/gitlab-runner/config.toml in place of --host on runner1",
 		"ssh://runner1/srv/one.toml": "--config /srv/one.toml",
-		"docker://gitlab-runner":     "docker inspect gitlab-runner",
 		"podman://x":                 "k8s://NAMESPACE/RELEASE",
 	} {
 		_, err := app.New(func(string) (string, bool) { return "", false }, "test").Rotate(t.Context(), app.RotateInput{Hosts: []string{address}, State: app.StateInput{Dir: t.TempDir()}})

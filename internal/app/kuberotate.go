@@ -121,7 +121,7 @@ func releaseOf(ctx context.Context, c *kube.Cluster, r *kube.Release, place *kub
 // planHosts plans the rotation of releases, each by itself.
 func (r *Rotation) planHosts(ctx context.Context, planner func() *remedy.RotationPlanner) (rekey.Plan, error) {
 	whole := rekey.Plan{Targets: []rekey.Target{}, Left: []rekey.Left{}}
-	for _, address := range r.in.Hosts {
+	for _, address := range r.Fix.in.Hosts.Addresses {
 		c, found, err := r.app.kubeReleases(ctx, address)
 		if err != nil {
 			return whole, err
@@ -180,14 +180,11 @@ func reached(address string) error {
 		path = "etc/gitlab-runner/config.toml"
 	}
 	switch {
-	case ok && scheme == "k8s":
+	case ok && (scheme == "k8s" || scheme == "docker"):
 		return nil
 	case ok && scheme == "ssh":
 		return rekey.Errorf(rekey.KindInvalid, "nothing is changed over ssh yet: %s", address).
 			WithHint("run the same command with --config /%s in place of --host on %s; where no user token is to be there, make the record here and give its token there: `rekey fix --config /%s --token-file -`", path, host, path)
-	case ok && scheme == "docker":
-		return rekey.Errorf(rekey.KindInvalid, "nothing is changed inside containers yet: %s", address).
-			WithHint("run the same command with --config FILE on the container's host, FILE being where its config lies there (`docker inspect %s` shows the mounts)", host)
 	}
-	return rekey.Errorf(rekey.KindInvalid, "%q is no host whose runners are changed from here", address).WithHint("write it as k8s://NAMESPACE/RELEASE")
+	return rekey.Errorf(rekey.KindInvalid, "%q is no host whose runners are changed from here", address).WithHint("write it as k8s://NAMESPACE/RELEASE or docker://CONTAINER")
 }

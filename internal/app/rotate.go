@@ -113,7 +113,7 @@ func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
 			RotatedAt: rotatedAt, Headroom: r.headroom(user), Open: open, Progress: r.in.Progress,
 		}
 	}
-	if len(r.in.Hosts) > 0 {
+	if !r.Fix.in.Hosts.none() {
 		return r.planHosts(ctx, planner)
 	}
 	here := planner()

@@ -29,7 +29,7 @@ func there(remedy, scheme, rest string) string {
 	case "ssh":
 		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --config %s` on %s (`--token-file -` where no user token is to be there)", quoted("/"+path), host), 1)
 	case "docker":
-		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --config FILE` on the container's host, FILE being where /%s lies there (`docker inspect %s` shows the mounts), and `docker kill -s HUP %s`", path, host, host), 1)
+		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --host docker://%s`, on the machine of the Docker daemon,", rest), 1)
 	}
 	release, _, _ := strings.Cut(path, "/")
 	return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --host %s://%s/%s`", scheme, host, release), 1)

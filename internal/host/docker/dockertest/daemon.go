@@ -149,6 +149,13 @@ import (
 func main() {
 	end := make(chan os.Signal, 1)
 	signal.Notify(end, syscall.SIGTERM)
+	load := make(chan os.Signal, 1)
+	signal.Notify(load, syscall.SIGHUP)
+	go func() {
+		for range load {
+			fmt.Fprintln(os.Stderr, "Configuration loaded")
+		}
+	}()
 	fmt.Fprintln(os.Stderr, "Starting multi-runner from /etc/gitlab-runner/config.toml...  builds=0 max_builds=0")
 	fmt.Fprintln(os.Stdout, "104 <nil>")
 	fmt.Fprintln(os.Stderr, "ERROR: Checking for jobs... forbidden                runner=CANARYabc status=POST http://127.0.0.1/api/v4/jobs/request: 403 Forbidden")
