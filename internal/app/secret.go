@@ -3,8 +3,10 @@ package app
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"rekey"
@@ -121,6 +123,9 @@ func (a *App) newSecret(in PutInput) (rekey.Token, []string, error) {
 	var notes []string
 	if line := bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")); len(line) != len(data) && !bytes.Contains(line, []byte("\n")) {
 		data, notes = line, append(notes, "the newline at the end was left away: it is no part of a token")
+	}
+	if info, err := os.Stat(in.File); err == nil && info.Mode().Perm()&0o044 != 0 && runtime.GOOS != "windows" {
+		notes = append(notes, fmt.Sprintf("others can read %s (mode %04o): remove it, or chmod 600", in.File, info.Mode().Perm()))
 	}
 	value := rekey.NewToken(string(data))
 	a.saw(value)
