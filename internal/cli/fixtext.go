@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,9 +70,7 @@ func (c *command) fixed(r fixReport, f fixFlags) error {
 		r.Schema = "rekey.fix/1"
 	}
 	if f.output == "json" {
-		if r.Results == nil {
-			r.Results = []rekey.Result{}
-		}
+		r.Results = whole(r.Results)
 		if err := c.json(r); err != nil {
 			return err
 		}
@@ -97,6 +96,19 @@ func (c *command) fixed(r fixReport, f fixFlags) error {
 		return exitError(exitPartial)
 	}
 	return exitError(exitFailed)
+}
+
+// whole leaves no list null and no level empty.
+func whole(results []rekey.Result) []rekey.Result {
+	list := append([]rekey.Result{}, results...)
+	for i := range list {
+		p := &list[i].Proof
+		p.Level = cmp.Or(p.Level, rekey.ProofNone)
+		if p.Evidence == nil {
+			p.Evidence = []rekey.Evidence{}
+		}
+	}
+	return list
 }
 
 func (r fixReport) leavesErrors() bool {

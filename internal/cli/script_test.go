@@ -60,6 +60,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"awaitfile":    cmdAwaitfile,    // awaitfile FILE: until it is there
 		"expand":       cmdExpand,       // expand FILE…: @NAME@ becomes the variable's value
 		"manysections": cmdManySections, // manysections FILE COUNT: appends sections with tokens of nobody
+		"described":    cmdDescribed,    // described FILE DOC: every field of the document is in docs/DOC, and no list is null
 		"json":         cmdJSON,         // json FILE PATH VALUE: exactly one document, and a value in it; .len is a length
 		"noleak":       cmdNoleak,       // noleak FILE…: no file, and nothing printed last, holds a token
 		"scribble":     cmdScribble,     // scribble FILE: somebody else writes the file in a loop until unscribble

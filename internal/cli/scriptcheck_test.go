@@ -85,6 +85,39 @@ func cmdJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// cmdDescribed holds a real document to its description.
+func cmdDescribed(ts *testscript.TestScript, _ bool, args []string) {
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", args[1]))
+	ts.Check(err)
+	for _, wrong := range undescribed(v, string(doc), "") {
+		ts.Fatalf("%s: %s", args[0], wrong)
+	}
+}
+
+// undescribed names the fields that a description does not have in backquotes, and
+// the lists that are null.
+func undescribed(v any, doc, path string) (wrong []string) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if named := regexp.MustCompile("`([a-z_]+\\.|[a-z_]+\\[\\]\\.)*" + regexp.QuoteMeta(key) + "(\\[\\])?`"); !named.MatchString(doc) {
+				wrong = append(wrong, path+"."+key+" is not described")
+			}
+			if value == nil && key != "plan" {
+				wrong = append(wrong, path+"."+key+" is null")
+			}
+			wrong = append(wrong, undescribed(value, doc, path+"."+key)...)
+		}
+	case []any:
+		for _, item := range v {
+			wrong = append(wrong, undescribed(item, doc, path+"[]")...)
+		}
+	}
+	return wrong
+}
+
 func child(v any, key string) any {
 	switch v := v.(type) {
 	case map[string]any:
