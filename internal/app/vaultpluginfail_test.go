@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,14 @@ func TestVaultLeavesNothingWhereGitLabRefuses(t *testing.T) {
 	m.refused(err, "Insufficient permissions", "Owner of the group")
 	m.clean("after a 403")
 
-	m.lab.Must(http.StatusOK, "GET", "personal_access_tokens", nil, nil)
+	m.fault(lab.Fault{Method: "POST", Path: "user/runners", Status: 500, Body: `{"message":"500 Internal Server Error"}`})
+	_, err = m.do(logical.ReadOperation, "creds/docker", nil)
+	m.refused(err, "500 Internal Server Error", "whether it was done is not known")
+	if err := m.rollback(); err != nil {
+		t.Errorf("rolling back: %v", err)
+	}
+	m.clean("after a 500")
+
 	if a := m.lab.Call("DELETE", "personal_access_tokens/self", m.pat, nil); a.Status != http.StatusNoContent {
 		t.Fatalf("revoking the user token: %d %s", a.Status, a.Body)
 	}
@@ -189,6 +197,22 @@ func TestVaultDeletesNoOtherRunner(t *testing.T) {
 		t.Fatalf("%d records, want the one that is leased", n)
 	}
 
+}
+
+// TestVaultFollowsAGitLabThatMoved: the same one under another name keeps its leases.
+func TestVaultFollowsAGitLabThatMoved(t *testing.T) {
+	t.Parallel()
+	m := newVaultMount(t).configured(nil)
+	s := m.must(logical.ReadOperation, "creds/docker", nil).Secret
+	moved := strings.Replace(m.lab.URL, "127.0.0.1", "localhost", 1)
+	m.must(logical.UpdateOperation, "config", fields{"url": moved, "moved": true})
+	if got := m.must(logical.ReadOperation, "config", nil).Data["url"]; got != moved {
+		t.Errorf("the URL is %v, want %s", got, moved)
+	}
+	if _, err := m.lease(logical.RevokeOperation, s); err != nil {
+		t.Errorf("revoking: %v", err)
+	}
+	m.clean("afterwards")
 }
 
 // TestVaultKnowsARecordWithOtherTags: by its birth where GitLab tells it (18.0), and

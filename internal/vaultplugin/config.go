@@ -119,14 +119,14 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	if err := b.identify(ctx, req.Storage, old, c, d.Get("moved").(bool)); err != nil {
 		return refusal(err)
 	}
-	resp := &logical.Response{}
+	var resp *logical.Response
 	if d.Get("verify").(bool) {
 		scopes, err := gl.Scopes(ctx)
 		if err != nil {
 			return refusal(rekey.Errorf(rekey.KindOf(err), "the connection was not stored: %w", err).WithHint("%s; verify=false stores it untried", rekey.HintOf(err)))
 		}
-		for _, lack := range lacking(scopes) {
-			resp.AddWarning(lack)
+		if lack := lacking(scopes); len(lack) > 0 {
+			resp = &logical.Response{Warnings: lack}
 		}
 	}
 	entry, err := logical.StorageEntryJSON(configKey, c)
