@@ -94,6 +94,9 @@ func (op *operation) onward(next string) string {
 
 // serving says which record of an overlap takes jobs.
 func (op *operation) serving() string {
+	if op.rolls() {
+		return op.podsServing()
+	}
 	switch before, after := op.target.RunnerID, op.issued.ID; {
 	case after == 0 || !op.done(rekey.StepSettle):
 		return fmt.Sprintf("runner %d serves as before", before)

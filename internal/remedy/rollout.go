@@ -168,7 +168,7 @@ func (e *Engine) provePods(ctx context.Context, op *operation) (any, string, err
 // awaitPodsSeen waits until a manager was seen on the record.
 func (e *Engine) awaitPodsSeen(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) error {
 	for wait := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
-		seen, last, err := podsSeen(ctx, gl, op.issued.ID)
+		seen, _, last, err := podsSeen(ctx, gl, op.issued.ID)
 		if err != nil && rekey.KindOf(err) != rekey.KindUnavailable {
 			return err
 		}
@@ -183,19 +183,19 @@ func (e *Engine) awaitPodsSeen(ctx context.Context, op *operation, gl GitLab, p 
 	}
 }
 
-// podsSeen counts the managers that have asked with a record's token; one where
-// GitLab names none (before 17.1) and the record has a contact.
-func podsSeen(ctx context.Context, gl GitLab, id rekey.RunnerID) (seen int, last time.Time, err error) {
+// podsSeen counts the managers that have asked with a record's token. all is false
+// where GitLab names none (before 17.1): a contact of the record is then one.
+func podsSeen(ctx context.Context, gl GitLab, id rekey.RunnerID) (seen int, all bool, last time.Time, err error) {
 	managers, known, err := gl.Managers(ctx, id)
 	if err != nil {
-		return 0, last, err
+		return 0, known, last, err
 	}
 	if !known {
 		r, err := gl.Runner(ctx, id)
 		if err != nil || r.ContactedAt.IsZero() {
-			return 0, last, err
+			return 0, false, last, err
 		}
-		return 1, r.ContactedAt, nil
+		return 1, false, r.ContactedAt, nil
 	}
 	for _, m := range managers {
 		if m.ContactedAt.IsZero() {
@@ -205,7 +205,7 @@ func podsSeen(ctx context.Context, gl GitLab, id rekey.RunnerID) (seen int, last
 			last = m.ContactedAt
 		}
 	}
-	return seen, last, nil
+	return seen, true, last, nil
 }
 
 // verifyToken asks GitLab about the new token, where that can be asked without a

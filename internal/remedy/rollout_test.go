@@ -28,6 +28,7 @@ type release struct {
 	onGive  func()
 	rolled  int
 	systems int
+	silent  int // further pods, ready, that were made of the old Secret
 }
 
 type releasePod struct{ mark, system string }
@@ -151,7 +152,8 @@ func (r *release) Rolled(_ context.Context, mark string) (remedy.Rolled, error) 
 	r.busy--
 	for _, p := range r.pods {
 		if p.mark == mark {
-			now.Ready++
+			now.Ready += 1 + r.silent
+			now.Wanted = now.Ready
 		} else {
 			now.Others++
 		}
@@ -308,6 +310,26 @@ func TestARolloutThatNeverGetsReadyChangesNothingElse(t *testing.T) {
 		t.Errorf("got %+v after %d rollouts, want verified by the same rollout", again, r.rolled)
 	}
 	r.whole("resumed", old)
+}
+
+// TestAPodOfTheOldSecretHoldsTheOldRecord: it is new, and has the old token.
+func TestAPodOfTheOldSecretHoldsTheOldRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.released()
+	old := w.records("runners/all")[0].ID
+	r.silent = 1
+	got := r.rotate()
+	if got.Status != rekey.StatusOpen || !strings.Contains(got.Reason, "1 of 2 new pods were seen") {
+		t.Errorf("got %+v, want open: one pod has the old token", got)
+	}
+	if first, err := (gitLab{w}).Runner(t.Context(), old); err != nil || first.Paused {
+		t.Errorf("runner %d is %+v (%v), want it active", old, first, err)
+	}
+	w.polls(r.token, "r_000000000099") // that pod was deleted, and another made
+	if again := r.resume(); len(again) != 1 || again[0].Status != rekey.StatusVerified {
+		t.Errorf("got %+v, want verified", again)
+	}
 }
 
 func TestARolloutIsUndone(t *testing.T) {

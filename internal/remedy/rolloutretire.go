@@ -8,8 +8,8 @@ import (
 	"rekey"
 )
 
-// handOverPods makes sure that a new pod works with the new record before the old
-// one is paused.
+// handOverPods makes sure that each new pod works with the new record before the old
+// one is paused: a kubelet may have made one of what it remembered of the Secret.
 func (e *Engine) handOverPods(ctx context.Context, op *operation) (any, string, error) {
 	gl, err := e.client(op)
 	if err != nil {
@@ -29,16 +29,19 @@ func (e *Engine) handOverPods(ctx context.Context, op *operation) (any, string, 
 	if now.Wanted == 0 {
 		return nil, "no pod is wanted: nobody has to be seen on the new record", nil
 	}
-	if !op.proof.Level.AtLeast(rekey.ProofOnline) {
-		if err := e.awaitPodsSeen(ctx, op, gl, &op.proof); err != nil {
+	for p := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
+		seen, all, _, err := podsSeen(ctx, gl, op.issued.ID)
+		if err != nil && rekey.KindOf(err) != rekey.KindUnavailable {
 			return nil, "", err
 		}
+		if seen >= now.Ready || seen > 0 && !all {
+			return nil, fmt.Sprintf("the new pods ask runner %d for jobs", op.issued.ID), nil
+		}
+		if !p.wait(ctx) {
+			return nil, "", rekey.Errorf(rekey.KindConflict, "%d of %d new pods were seen on runner %d: runner %d stays as it is", seen, now.Ready, op.issued.ID, op.target.RunnerID).
+				WithHint("read `kubectl logs` of the new pods; one that was made of the old Secret is made anew when it is deleted; then run `rekey rotate` again: it goes on from here; `rekey fix --undo --run %s` puts the old token back", runOf(op.id))
+		}
 	}
-	if !op.proof.Level.AtLeast(rekey.ProofOnline) {
-		return nil, "", rekey.Errorf(rekey.KindConflict, "no pod was seen on runner %d yet: runner %d stays as it is", op.issued.ID, op.target.RunnerID).
-			WithHint("read `kubectl logs` of a new pod, then run `rekey rotate` again: it goes on from here; `rekey fix --undo --run %s` puts the old token back", runOf(op.id))
-	}
-	return nil, fmt.Sprintf("the new pods ask runner %d for jobs", op.issued.ID), nil
 }
 
 // drainPods waits until the pods with the old token have ended their jobs and are

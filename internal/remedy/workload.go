@@ -100,3 +100,17 @@ func rolloutText(t rekey.Target) map[rekey.StepKind]string {
 	}
 	return text
 }
+
+// podsServing says which record takes jobs while a rotation is open.
+func (op *operation) podsServing() string {
+	switch before, after := op.target.RunnerID, op.issued.ID; {
+	case op.last(rekey.StepReload) == nil:
+		return fmt.Sprintf("runner %d serves as before", before)
+	case !op.done(rekey.StepSettle):
+		return fmt.Sprintf("the pods of before that are left serve runner %d, and runner %d gets no job", before, after)
+	case !op.done(rekey.StepPause):
+		return fmt.Sprintf("runners %d and %d both serve", before, after)
+	default:
+		return fmt.Sprintf("runner %d serves, and jobs that run on runner %d, paused, go on", after, before)
+	}
+}
