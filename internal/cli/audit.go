@@ -125,7 +125,10 @@ func (c *command) writeAudit(out app.AuditOutput, output string) error {
 	case "junit":
 		return iac.JUnit(c.Out, out.Report)
 	}
-	c.auditRewritten(out.Report)
+	if c.auditRewritten(out.Report) {
+		c.paper().auditSummary(out.Report)
+		return nil
+	}
 	c.auditTable(out.Report)
 	return nil
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // auditRewritten shows what was, or would be, rewritten: the diffs, and what they
-// leave to be done.
-func (c *command) auditRewritten(r iac.Report) {
+// leave to be done. It reports whether that says it all, as diffs do.
+func (c *command) auditRewritten(r iac.Report) bool {
 	if len(r.Rewritten) == 0 {
-		return
+		return false
 	}
 	p := c.paper()
 	changed, fixed, written := 0, 0, false
@@ -26,9 +26,13 @@ func (c *command) auditRewritten(r iac.Report) {
 	if written {
 		p.line("%s rewritten, %s mended; what is left:", plural(changed, "file", "files"), plural(fixed, "finding", "findings"))
 	} else if changed > 0 {
-		p.line("%s would be rewritten and %s mended: rekey audit --fix writes it. What is there now:", plural(changed, "file", "files"), plural(fixed, "finding", "findings"))
+		p.line("%s would be rewritten and %s mended: rekey audit --fix writes it.", plural(changed, "file", "files"), plural(fixed, "finding", "findings"))
+	}
+	if !written && changed > 0 {
+		return true
 	}
 	p.line("")
+	return false
 }
 
 func (p *paper) rewritten(f iac.RewrittenFile) {

@@ -9,7 +9,7 @@ import (
 
 const (
 	glrt = "glrt-CANARY9fQ2xLw7ZpTbK4"
-	gr   = "GR1348941CANARYq8Zt3Wm5Xc7Vb"
+	gr   = "GR1348941CANARYq8Zt3Wm5Xc7VbQ"
 )
 
 // rewriteCases are one text for each way of rewriting, with what has to stand in it
@@ -140,6 +140,24 @@ var rewriteCases = []struct {
 		without: []string{"--registration-token"},
 	},
 	{
+		name: "Makefile", path: "Makefile",
+		in:      "TOKEN := x\nregister:\n\tgitlab-runner register --non-interactive \\\n\t  --registration-token $(TOKEN) \\\n\t  --tag-list a,b \\\n\t  --executor shell\n",
+		want:    []string{"\n# rekey: create", "\t  --token $(TOKEN) \\\n\t  --executor shell\n"},
+		without: []string{"\t  --tag-list"},
+	},
+	{
+		name: "another name for a registration token", path: "main.tf",
+		in:   "resource \"helm_release\" \"r\" {\n  chart = \"gitlab-runner\"\n  values = [yamlencode({\n    runnerRegistrationToken = gitlab_group.g.runners_token\n  })]\n}\n",
+		want: []string{"# rekey: runners_token is a registration token", "runnerRegistrationToken = gitlab_group.g.runners_token"},
+		left: 1,
+	},
+	{
+		name: "variable of a pipeline", path: ".gitlab-ci.yml",
+		in:      "variables:\n  REGISTRATION_TOKEN: " + gr + "\nd:\n  script:\n    - docker run --rm -e REGISTRATION_TOKEN gitlab/gitlab-runner register --non-interactive\n",
+		want:    []string{"  CI_SERVER_TOKEN: \"\"\n", "-e CI_SERVER_TOKEN gitlab"},
+		without: []string{gr},
+	},
+	{
 		name: "pipeline", path: ".gitlab-ci.yml",
 		in:   "register:\n  script:\n    - gitlab-runner register --non-interactive --url \"$CI_SERVER_URL\" --registration-token \"$REG_TOKEN\" --executor shell\n",
 		want: []string{"    - gitlab-runner register --non-interactive --url \"$CI_SERVER_URL\" --token \"$REG_TOKEN\" --executor shell\n"},
@@ -215,5 +233,35 @@ func TestRewrite(t *testing.T) {
 			}
 			promises(t, r)
 		})
+	}
+}
+
+// TestRewriteModule: what refers to a moved resource follows, in other files too; a
+// variable is declared once in a module.
+func TestRewriteModule(t *testing.T) {
+	t.Parallel()
+	main := []byte("resource \"gitlab_runner\" \"all\" {\n  for_each           = toset([\"a\"])\n  registration_token = data.gitlab_project.p.runners_token\n}\n")
+	other := []byte("output \"t\" {\n  value     = { for k, r in gitlab_runner.all : k => r.authentication_token }\n  sensitive = true\n}\nlocals {\n  runner_token = \"" + glrt + "\"\n}\n")
+	r := iac.Rewrite("other.tf", other, iac.RewriteOptions{Beside: [][]byte{main, []byte("variable \"gitlab_runner_token\" {}\n")}})
+	want := "output \"t\" {\n  value     = { for k, r in gitlab_user_runner.all : k => r.token }\n  sensitive = true\n}\nlocals {\n"
+	if !strings.HasPrefix(string(r.After), want) || strings.Contains(string(r.After), "variable \"") {
+		t.Errorf("got\n%s(%s), want it to begin with\n%s", r.After, r.Refused, want)
+	}
+	if keep := r.Keep(); len(keep) != 1 || keep[0].Reveal() != glrt {
+		t.Errorf("%d tokens to keep, want the one", len(keep))
+	}
+}
+
+// TestDiffHidesTokens: what is shown holds no token, in what changes and beside it.
+func TestDiffHidesTokens(t *testing.T) {
+	t.Parallel()
+	in := "#!/bin/sh\n# old: " + glrt + "\nT=x # glrt-CANARY9fQ2xLw7Zp\ngitlab-runner register --registration-token " + gr + "\n"
+	r := iac.Rewrite("r.sh", []byte(in), iac.RewriteOptions{})
+	var shown strings.Builder
+	if err := r.Diff(&shown); err != nil || !strings.Contains(shown.String(), "+gitlab-runner register --token") {
+		t.Fatalf("%v: the diff does not show the change:\n%s", err, shown.String())
+	}
+	if strings.Contains(shown.String(), "CANARY") {
+		t.Errorf("the diff shows a token:\n%s", shown.String())
 	}
 }

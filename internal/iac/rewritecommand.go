@@ -27,7 +27,7 @@ func (w *rewriter) command(f Finding) {
 			token = &flags[i]
 		}
 	}
-	if token == nil || both(flags) {
+	if token == nil || both(flags) || registrationValue(token.value.String()) {
 		w.decideLegacy(f)
 		return
 	}
@@ -40,11 +40,17 @@ func (w *rewriter) command(f Finding) {
 		w.decideLegacy(f)
 		return
 	}
-	c.comment = w.creation(token.value.String(), moved, f.Slug)
+	c.comment = w.once(w.creation(token.value.String(), moved, f.Slug))
 	w.add(c)
 	if secret := w.secretAt(token.value.span()); !secret.IsZero() {
 		w.literal(token.value.span(), secret)
 	}
+}
+
+// registrationValue reports an expression that is a registration token by what it
+// reads: under another name it would be one still.
+func registrationValue(text string) bool {
+	return strings.Contains(text, "runners_token") || strings.Contains(text, "runners_registration_token")
 }
 
 // both reports a command that is given a token by either flag: one of them goes,
@@ -131,11 +137,11 @@ func (w *rewriter) wordIndex(s site, where Span) int {
 
 // removal takes the words from first to last out, with what stands before them.
 func (w *rewriter) removal(s site, first, last int) (edit, bool) {
-	end := w.quotedEnd(s, last)
+	end := w.wordEnd(s, last)
 	start := w.quotedStart(s, first)
 	switch {
 	case first > 0:
-		start = w.quotedEnd(s, first-1)
+		start = w.wordEnd(s, first-1)
 	case last+1 < len(s.words):
 		end = w.quotedStart(s, last+1)
 	}
@@ -144,13 +150,31 @@ func (w *rewriter) removal(s site, first, last int) (edit, bool) {
 	}
 	between := ""
 	for i := max(first, 1); i <= last; i++ {
-		from, to := s.words[i-1].span().End, s.words[i].span().Start
+		from, to := max(w.wordEnd(s, i-1), s.words[i-1].span().End), s.words[i].span().Start
 		if from > to {
 			return edit{}, false
 		}
 		between += string(w.f.raw[from:to])
 	}
 	return edited(w.f.raw, Span{start, end}, ""), gap.MatchString(between)
+}
+
+// wordEnd is where a word ends for the shell that reads it: patterns split a,b.
+func (w *rewriter) wordEnd(s site, i int) int {
+	end := w.quotedEnd(s, i)
+	if w.f.format != FormatMakefile && w.f.format != FormatPowerShell && w.f.format != FormatBatch {
+		return end
+	}
+	if strings.Contains(s.words[i].String(), "$(") && end < len(w.f.raw) && w.f.raw[end] == ')' {
+		end++
+	}
+	for end+1 < len(w.f.raw) && !blank(w.f.raw[end]) && !strings.ContainsRune("\"')]};", rune(w.f.raw[end])) && !blank(w.f.raw[end+1]) {
+		end++
+		for end < len(w.f.raw) && wordByte(w.f.raw[end]) {
+			end++
+		}
+	}
+	return end
 }
 
 // quotedEnd is the end of a word with the quote of a list around it.
@@ -209,6 +233,16 @@ func (w *rewriter) creation(value string, moved []flag, slug Slug) []string {
 		return recordLines("its glrt- token is what "+name+" has to hold from now on", attributes)
 	}
 	return recordLines("--token takes its glrt- token", attributes)
+}
+
+// once is an instruction that did not stand in the file before, word for word.
+func (w *rewriter) once(lines []string) []string {
+	key := strings.Join(lines, "\n")
+	if w.said[key] {
+		return nil
+	}
+	w.said[key] = true
+	return lines
 }
 
 // recordLines tell how a record is made; who it is for is not known here.

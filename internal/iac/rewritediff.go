@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"rekey"
@@ -80,7 +81,13 @@ func (r Rewriting) hidden() []rekey.Token {
 	return hidden
 }
 
-func splitLines(text []byte) []string { return strings.SplitAfter(string(text), "\n") }
+func splitLines(text []byte) []string {
+	lines := strings.SplitAfter(string(text), "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
 
 // lineMoves compares line by line; what is equal at both ends of a change is not
 // part of it. Rewritings are small, so the comparison is plain.
@@ -150,5 +157,14 @@ func redacted(text string, hidden []rekey.Token) string {
 		end = s.end
 	}
 	b.Write(raw[end:])
-	return b.String()
+	return almost.ReplaceAllStringFunc(b.String(), func(text string) string {
+		if fake(text) {
+			return text
+		}
+		return "[" + rekey.NewToken(text).String() + "]"
+	})
 }
+
+// almost is a token that lost characters, or one of a test: whatever it is, it is
+// not shown.
+var almost = regexp.MustCompile(`\b(?:GR1348941|gl[a-z]{2,6}-)[\w-]{8,}`)

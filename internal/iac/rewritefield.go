@@ -25,6 +25,10 @@ func (w *rewriter) field(f Finding) {
 		return
 	}
 	s, known := w.names[f.Where]
+	if registrationValue(string(w.f.lineText(w.f.line(f.Where.Start)))) {
+		w.decide(f.Where.Start, "runners_token is a registration token: make the runner (gitlab_user_runner, `rekey register`, POST /user/runners) and give its token here")
+		return
+	}
 	if at, ok := w.inName(f.Where, legacyValue); ok {
 		w.chartValue(f, s, at)
 		return
@@ -191,7 +195,7 @@ func (w *rewriter) variable(f Finding, s site) {
 		w.decideLegacy(f)
 		return
 	}
-	c.comment = recordLines("its glrt- token is CI_SERVER_TOKEN", attributes)
+	c.comment = w.once(recordLines("its glrt- token is CI_SERVER_TOKEN", attributes))
 	w.add(c)
 	if secret := w.secretAt(f.Value); !secret.IsZero() {
 		w.literal(f.Value, secret)
@@ -206,7 +210,7 @@ func (w *rewriter) variableUses(f Finding) {
 			c.edits = append(c.edits, edited(w.f.raw, at, runnerVariable))
 		}
 	}
-	c.comment = recordLines("its glrt- token is CI_SERVER_TOKEN", nil)
+	c.comment = w.once(recordLines("its glrt- token is CI_SERVER_TOKEN", nil))
 	w.add(c)
 }
 

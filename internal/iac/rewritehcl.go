@@ -159,15 +159,36 @@ func (w *rewriter) decideResource(b *hclsyntax.Block) {
 	}})
 }
 
-// references follow a resource to its new name.
+// behindToken is the attribute of gitlab_runner that has another name now.
+var behindToken = regexp.MustCompile(`\.(authentication_token)\b`)
+
+// references follow a resource to its new name, and its token's attribute wherever
+// an expression that reads the resource names it.
 func (w *rewriter) references(body *hclsyntax.Body, moving map[string]bool) {
 	c := change{}
 	_ = hclsyntax.VisitAll(body, func(n hclsyntax.Node) hcl.Diagnostics {
-		if e, ok := n.(*hclsyntax.ScopeTraversalExpr); ok {
-			c.edits = append(c.edits, w.traversal(e.Traversal, moving)...)
+		a, ok := n.(*hclsyntax.Attribute)
+		if !ok {
+			return nil
 		}
-		if e, ok := n.(*hclsyntax.RelativeTraversalExpr); ok {
-			c.edits = append(c.edits, w.tail(e.Traversal, e.Source, moving)...)
+		all, some := true, false
+		for _, t := range a.Expr.Variables() {
+			if t.RootName() != legacyResource || len(t) < 2 {
+				continue
+			}
+			name, named := t[1].(hcl.TraverseAttr)
+			if !named || !moving[name.Name] {
+				all = false
+				continue
+			}
+			some = true
+			c.edits = append(c.edits, edited(w.f.raw, spanOf(t[0].SourceRange()), runnerResource))
+		}
+		if all && some {
+			at := spanOf(a.Expr.Range())
+			for _, m := range behindToken.FindAllSubmatchIndex(w.f.raw[at.Start:at.End], -1) {
+				c.edits = append(c.edits, edited(w.f.raw, Span{at.Start + m[2], at.Start + m[3]}, "token"))
+			}
 		}
 		return nil
 	})
@@ -191,41 +212,6 @@ func inRemoved(body *hclsyntax.Body, at Span) bool {
 		}
 	}
 	return false
-}
-
-func (w *rewriter) traversal(t hcl.Traversal, moving map[string]bool) []edit {
-	if t.RootName() != legacyResource || len(t) < 2 {
-		return nil
-	}
-	name, ok := t[1].(hcl.TraverseAttr)
-	if !ok || !moving[name.Name] {
-		return nil
-	}
-	edits := []edit{edited(w.f.raw, spanOf(t[0].SourceRange()), runnerResource)}
-	return append(edits, w.tokenAttribute(t[2:])...)
-}
-
-// tail is an attribute behind an index or a splat: gitlab_runner.x[each.key].authentication_token.
-func (w *rewriter) tail(t hcl.Traversal, source hclsyntax.Expression, moving map[string]bool) []edit {
-	for _, v := range source.Variables() {
-		if v.RootName() == legacyResource && len(v) > 1 {
-			if name, ok := v[1].(hcl.TraverseAttr); ok && moving[name.Name] {
-				return w.tokenAttribute(t)
-			}
-		}
-	}
-	return nil
-}
-
-func (w *rewriter) tokenAttribute(t hcl.Traversal) []edit {
-	for _, step := range t {
-		if a, ok := step.(hcl.TraverseAttr); ok && a.Name == "authentication_token" {
-			at := spanOf(a.SourceRange())
-			at.Start = at.End - len(a.Name)
-			return []edit{edited(w.f.raw, at, "token")}
-		}
-	}
-	return nil
 }
 
 // inHCL refers to a variable of the module, which is declared where it is not yet.

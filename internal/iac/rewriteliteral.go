@@ -30,7 +30,7 @@ func (w *rewriter) literal(at Span, token rekey.Token) {
 	}
 	c := change{where: at.Start, token: token, keep: !registers}
 	c.edits = w.reference(at, variable)
-	lines := w.keep(token, variable, registers, seed)
+	lines := w.keep(token, w.calledIn(c.edits, variable, name), registers, seed)
 	if !w.said[lines[0]] {
 		w.said[lines[0]] = true
 		c.comment = lines
@@ -54,6 +54,23 @@ func variableFor(token rekey.Token) string {
 	return "GITLAB_RUNNER_TOKEN"
 }
 
+// calledIn is what the place of a literal is called now, "" for nothing.
+func (w *rewriter) calledIn(edits []edit, variable, name string) string {
+	put := edits[0].new
+	small := strings.ToLower(variable)
+	switch {
+	case strings.Contains(put, "vault_"+small):
+		return "vault_" + small
+	case strings.Contains(put, "var."+small):
+		return "TF_VAR_" + small
+	case strings.Contains(put, variable), w.f.format == FormatDotenv:
+		return variable
+	case strings.HasSuffix(w.f.path, ".tfvars"):
+		return "TF_VAR_" + name
+	}
+	return ""
+}
+
 // registers reports a literal that was found as a registration token by its place.
 func (w *rewriter) registers(at Span) bool {
 	return slices.ContainsFunc(w.found, func(f Finding) bool {
@@ -62,15 +79,21 @@ func (w *rewriter) registers(at Span) bool {
 }
 
 func (w *rewriter) keep(token rekey.Token, variable string, registers, seed bool) []string {
+	put := "put the new one here out of a secret store, at run time"
+	if variable != "" {
+		put = "give " + variable + " the new one out of a secret store"
+	}
 	switch {
 	case seed:
-		return []string{"a token stood here and stays in git's history: whoever reads it can register runners; give " + variable + " another one, or drop the setting"}
+		return []string{"a token stood here and stays in git's history: whoever reads it can register runners; " + put + ", or drop the setting"}
 	case registers:
-		return []string{"a registration token stood here; " + variable + " is to hold the glrt- token of a runner made beforehand, out of a secret store"}
-	case w.o.Reference != "":
+		return []string{"a registration token stood here; make a runner, and " + strings.Replace(put, "the new one", "its glrt- token", 1)}
+	case w.o.Reference != "" && variable != "":
 		return []string{"the token is kept at " + w.o.Reference + ": " + variable + `="$(rekey secret get ` + w.o.Reference + `)"; rotate it, for it stays in git's history`}
+	case w.o.Reference != "":
+		return []string{"the token is kept at " + w.o.Reference + " (rekey secret get); rotate it, for it stays in git's history"}
 	}
-	return []string{"a token stood here and stays in git's history: rotate it (`rekey rotate`), and give " + variable + " the new one out of a secret store"}
+	return []string{"a token stood here and stays in git's history: rotate it (`rekey rotate`), and " + put}
 }
 
 // innermost is the text in which a place stands, the deepest one.
@@ -258,7 +281,10 @@ func (w *rewriter) inYAML(at Span, variable string, nested bool) []edit {
 	case dialectCompose:
 		text = "${" + variable + ":?}"
 	case dialectPipeline:
-		text = "$" + variable
+		// a variable cannot stand for itself; one of the project's settings goes before
+		if text = "$" + variable; w.defines(at, variable) {
+			text = map[bool]string{true: "", false: `""`}[quoted]
+		}
 	default:
 		if !quoted && w.alone(at) && !nested {
 			text = `""`
@@ -267,6 +293,13 @@ func (w *rewriter) inYAML(at Span, variable string, nested bool) []edit {
 		}
 	}
 	return []edit{edited(w.f.raw, at, text)}
+}
+
+// defines reports a literal that is the value of the variable itself, also by the
+// name that it gets.
+func (w *rewriter) defines(at Span, variable string) bool {
+	name, ok := w.assigned(at)
+	return ok && (name == variable || name == legacyVariable && variable == runnerVariable)
 }
 
 // begins reports whether a literal is the first of its value.
