@@ -188,9 +188,9 @@ func (c *command) conversation() func(app.Event) {
 		defer mu.Unlock()
 		switch {
 		case e.Err != nil:
-			fmt.Fprintf(c.Err, "  ✘ %s: %s: %s\n", e.Target.Name, e.Step, c.app.Scrub(e.Err.Error()))
+			fmt.Fprintf(c.Err, "  ✘ %s: %s: %s\n", sectionName(e.Target.Name, e.Target.Index), e.Step, c.app.Scrub(e.Err.Error()))
 		case e.Text != "":
-			fmt.Fprintf(c.Err, "  · %s: %s\n", e.Target.Name, c.app.Scrub(e.Text))
+			fmt.Fprintf(c.Err, "  · %s: %s\n", sectionName(e.Target.Name, e.Target.Index), c.app.Scrub(e.Text))
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (c *command) planText(plan rekey.Plan) {
 		p.line("%s", p.bold(fmt.Sprintf("Plan %s", plan.Digest())))
 	}
 	for i, t := range plan.Targets {
-		p.line("%2d. %s  %s  %s", i+1, p.bold(t.Name), p.red(joinCauses(t.Causes)), p.faint(t.Config))
+		p.line("%2d. %s  %s  %s", i+1, p.bold(sectionName(t.Name, t.Index)), p.red(joinCauses(t.Causes)), p.faint(t.Config))
 		var steps []string
 		for _, s := range t.Steps {
 			steps = append(steps, s.Text)
@@ -47,12 +47,18 @@ func (c *command) planText(plan rekey.Plan) {
 	}
 	p.line("%s", p.bold("Left alone"))
 	for _, l := range plan.Left {
-		p.line("  %s  %s  %s", p.bold(l.Name), p.yellow(joinCauses(l.Causes)), p.faint(l.Config))
+		p.line("  %s  %s  %s", p.bold(sectionName(l.Name, l.Index)), p.yellow(joinCauses(l.Causes)), p.faint(l.Config))
 		p.wrapped("    why   ", l.Reason)
 		if l.Next != "" {
 			p.wrapped("    next  ", l.Next)
 		}
 	}
+}
+
+// sectionName is what a section is called in text: by its place where it has no
+// name.
+func sectionName(name string, index int) string {
+	return cmp.Or(name, fmt.Sprintf("section %d", index))
 }
 
 func joinCauses(causes []rekey.Cause) string {
@@ -120,15 +126,15 @@ func (c *command) results(results []rekey.Result, proof app.ProofInput) {
 	for _, r := range results {
 		switch r.Status {
 		case rekey.StatusFixed:
-			p.line("%s %s  fixed: a job ran on runner %d  %s", p.green("✔"), p.bold(r.Name), r.RunnerID, p.faint(r.Proof.JobURL))
+			p.line("%s %s  fixed: a job ran on runner %d  %s", p.green("✔"), p.bold(sectionName(r.Name, r.Index)), r.RunnerID, p.faint(r.Proof.JobURL))
 		case rekey.StatusVerified, rekey.StatusDelivered:
 			mark := p.green("✔")
 			if proof.Short(r.Proof) {
 				mark = p.yellow("!")
 			}
-			p.wrapped(mark+" "+p.bold(r.Name)+"  ", string(r.Status)+provedText(r.Proof, proof))
+			p.wrapped(mark+" "+p.bold(sectionName(r.Name, r.Index))+"  ", string(r.Status)+provedText(r.Proof, proof))
 		default:
-			p.wrapped(p.red("✘")+" "+p.bold(r.Name)+"  ", string(r.Status)+": "+c.app.Scrub(r.Reason))
+			p.wrapped(p.red("✘")+" "+p.bold(sectionName(r.Name, r.Index))+"  ", string(r.Status)+": "+c.app.Scrub(r.Reason))
 		}
 		if r.Next != "" {
 			p.wrapped("     next ", c.app.Scrub(r.Next))
