@@ -49,6 +49,15 @@ type RewriteOptions struct {
 // refused and said. raw stays as it is; Rewrite does no I/O. Rewriting After again
 // changes nothing.
 func Rewrite(path string, raw []byte, o RewriteOptions) Rewriting {
+	r := rewriteOnce(path, raw, o)
+	if r.Changed() && rewriteOnce(path, r.After, o).Changed() {
+		r = Rewriting{Path: path, Before: raw, After: raw, Refused: "a second run would change it again"}
+		r.Left = Examine(path, raw, o.Target)
+	}
+	return r
+}
+
+func rewriteOnce(path string, raw []byte, o RewriteOptions) Rewriting {
 	r := Rewriting{Path: path, Before: raw, After: raw}
 	found := Examine(path, raw, o.Target)
 	format := formatOf(path, raw)
@@ -126,6 +135,7 @@ type rewriter struct {
 	changes []change
 	said    map[string]bool // instructions given, so that one stands once in a file
 	notes   []string
+	tries   int
 	before  []part
 	names   map[Span]site
 	decided []Span          // where an instruction speaks for all that is found
@@ -177,7 +187,12 @@ func (w *rewriter) covered(s Span) bool {
 	})
 }
 
-func (w *rewriter) add(c change) { w.changes = append(w.changes, c) }
+func (w *rewriter) add(c change) {
+	if len(c.edits) == 0 && (len(c.comment) == 0 || w.instructed(c.where) || w.stands(c.comment[0])) {
+		return
+	}
+	w.changes = append(w.changes, c)
+}
 
 // decide leaves a place as it is and says in a comment what somebody has to decide.
 func (w *rewriter) decide(at int, lines ...string) {
@@ -194,34 +209,45 @@ func (w *rewriter) settle(r *Rewriting) {
 	if w.try(r, w.changes) {
 		return
 	}
-	var good []change
-	for _, c := range w.changes {
-		if w.try(r, append(good[:len(good):len(good)], c)) {
-			good = append(good, c)
-			continue
-		}
-		if len(c.comment) > 0 {
-			bare := c
-			bare.comment = nil
-			done := len(c.edits) > 0 && w.try(r, append(good[:len(good):len(good)], bare))
-			w.notes = append(w.notes, fmt.Sprintf("line %d: %s", w.f.line(c.where), strings.Join(c.comment, " ")))
-			if done {
-				good = append(good, bare)
-				continue
-			}
-		}
-		if len(c.edits) > 0 {
-			r.Refused = fmt.Sprintf("line %d: the change would have touched more than it meant to", w.f.line(c.where))
-		}
-	}
+	good := w.grow(r, nil, w.changes)
 	if !w.try(r, good) {
 		r.After, r.tokens, r.keep = r.Before, nil, nil
 	}
 	r.Notes = append(r.Notes, w.notes...)
 }
 
+// mostTries is how often the changes of one file are put together differently: a
+// file in which hardly one holds is left to a person.
+const mostTries = 200
+
+// grow adds as many of more to good as hold together, by halves.
+func (w *rewriter) grow(r *Rewriting, good, more []change) []change {
+	if len(more) == 0 {
+		return good
+	}
+	if with := slices.Concat(good, more); w.tries < mostTries && w.try(r, with) {
+		return with
+	}
+	if len(more) > 1 {
+		return w.grow(r, w.grow(r, good, more[:len(more)/2]), more[len(more)/2:])
+	}
+	c := more[0]
+	if len(c.comment) > 0 {
+		w.notes = append(w.notes, fmt.Sprintf("line %d: %s", w.f.line(c.where), strings.Join(c.comment, " ")))
+		c.comment = nil
+		if with := slices.Concat(good, []change{c}); len(c.edits) > 0 && w.tries < mostTries && w.try(r, with) {
+			return with
+		}
+	}
+	if len(c.edits) > 0 {
+		r.Refused = fmt.Sprintf("line %d: the change would have touched more than it meant to", w.f.line(c.where))
+	}
+	return good
+}
+
 // try applies changes; the result stands in r when it is what was meant.
 func (w *rewriter) try(r *Rewriting, changes []change) bool {
+	w.tries++
 	var edits []edit
 	var tokens, keep []rekey.Token
 	var notes []string
