@@ -157,3 +157,25 @@ func copyAndFixTwice(t *testing.T, dir string) {
 		t.Errorf("a second run reports %d findings, want the %d that the first left", got, want)
 	}
 }
+
+// TestAuditFixKeepsTheMode: the file keeps its mode, and no copy with a token is left
+// beside it.
+func TestAuditFixKeepsTheMode(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "r.sh")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\ngitlab-runner register --registration-token \"$T\"\n"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	out, err := New(os.LookupEnv, "test").Audit(t.Context(), AuditInput{Paths: []string{path}, Fix: true})
+	if err != nil || len(out.Report.Rewritten) != 1 || !out.Report.Rewritten[0].Written {
+		t.Fatalf("%v: %+v, want the file written", err, out.Report.Rewritten)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o750 {
+		t.Errorf("mode %v (%v), want 0750", info.Mode(), err)
+	}
+	beside, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(beside) != 1 {
+		t.Errorf("%d files (%v), want no copy beside it", len(beside), err)
+	}
+}

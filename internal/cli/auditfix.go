@@ -37,20 +37,24 @@ func (c *command) auditRewritten(r iac.Report) bool {
 
 func (p *paper) rewritten(f iac.RewrittenFile) {
 	switch {
+	case f.Written && f.Fixed == 0:
+		p.line("%s: what has to be decided is in a comment", p.bold(f.Path))
 	case f.Written:
 		p.line("%s: %s mended", p.bold(f.Path), plural(f.Fixed, "finding", "findings"))
 	case f.Changed:
 		for line := range strings.Lines(f.Diff) {
 			p.line("%s", p.diffLine(strings.TrimSuffix(line, "\n")))
 		}
+	case f.Refused != "":
+		p.line("%s: left as it is", p.bold(f.Path))
 	default:
-		p.line("%s: nothing to write", p.bold(f.Path))
+		p.line("%s: nothing more to write; what is left is for somebody to decide", p.bold(f.Path))
 	}
 	if f.Dirty {
 		p.wrapped("  ", "git has uncommitted changes of this file: look at both together")
 	}
 	if f.Refused != "" {
-		p.wrapped("  ", "not rewritten as a whole: "+f.Refused)
+		p.wrapped("  ", map[bool]string{true: "a part was not rewritten: ", false: "not rewritten: "}[f.Changed]+f.Refused)
 	}
 	for _, n := range f.Notes {
 		p.wrapped("  ", fmt.Sprintf("no comment could say it: %s", n))

@@ -61,6 +61,10 @@ func rewriteOnce(path string, raw []byte, o RewriteOptions) Rewriting {
 	r := Rewriting{Path: path, Before: raw, After: raw}
 	found := Examine(path, raw, o.Target)
 	format := formatOf(path, raw)
+	if _, wide := fromUTF16(raw); wide {
+		r.Refused, r.Left = "it is UTF-16, and its bytes are not those that were read", found
+		return r
+	}
 	if !slices.ContainsFunc(found, fixable) && !(format == FormatHCL && bytes.Contains(raw, []byte(legacyResource+"."))) {
 		r.Left = found
 		return r
@@ -85,7 +89,7 @@ func refusal(found []Finding, raw []byte, format Format) string {
 	case format == FormatText || format == FormatDocument:
 		return "a text for people is not rewritten"
 	case bytes.Contains(raw, []byte{0}):
-		return "the text is no UTF-8"
+		return "it holds NUL bytes"
 	case slices.ContainsFunc(found, func(f Finding) bool { return f.Slug == NotParsed }):
 		return "a part of it does not parse in its own language"
 	case byAccident(raw, format):

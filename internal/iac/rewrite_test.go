@@ -265,3 +265,16 @@ func TestDiffHidesTokens(t *testing.T) {
 		t.Errorf("the diff shows a token:\n%s", shown.String())
 	}
 }
+
+// TestWideTextIsLeft: a text whose bytes are not what was read is not spliced, and
+// it is said.
+func TestWideTextIsLeft(t *testing.T) {
+	t.Parallel()
+	raw := []byte("\xff\xfe")
+	for _, c := range []byte("gitlab-runner register --registration-token $t\r\n") {
+		raw = append(raw, c, 0)
+	}
+	if r := iac.Rewrite("r.ps1", raw, iac.RewriteOptions{}); r.Changed() || !strings.Contains(r.Refused, "UTF-16") {
+		t.Errorf("changed %v, refused %q, want it left and said", r.Changed(), r.Refused)
+	}
+}
