@@ -198,7 +198,7 @@ func podsSeen(ctx context.Context, gl GitLab, id rekey.RunnerID) (seen int, all 
 		return 1, false, r.ContactedAt, nil
 	}
 	for _, m := range managers {
-		if m.ContactedAt.IsZero() {
+		if !asked(&m) {
 			continue
 		}
 		if seen++; m.ContactedAt.After(last) {

@@ -34,7 +34,8 @@ var operators = map[string]struct{ tool, change string }{
 
 func (s secret) keeper() Keeper {
 	m := s.Metadata
-	for _, o := range m.OwnerReferences {
+	if len(m.OwnerReferences) > 0 {
+		o := m.OwnerReferences[0]
 		if known, ok := operators[o.Kind]; ok {
 			return Keeper{Tool: known.tool, Change: strings.Replace(known.change, "%s", o.Name, 1)}
 		}
