@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"rekey"
+	"rekey/internal/durable"
 )
 
 // Place is the one key of a Secret from which the pods of a release take their token
@@ -87,7 +88,7 @@ func (p *Place) Give(ctx context.Context, expect, next rekey.Token) (how string,
 		if err != nil {
 			return "", rekey.Errorf(rekey.KindInternal, "the token cannot be encoded")
 		}
-		err = p.patch(ctx, secrets, p.secret, body)
+		err = durable.Call("kube.secret", func() error { return p.patch(ctx, secrets, p.secret, body) })
 		if err == nil {
 			return "patched Secret " + p.release.Namespace + "/" + p.secret, nil
 		}

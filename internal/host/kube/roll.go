@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"rekey"
+	"rekey/internal/durable"
 )
 
 // rolloutMark is the annotation of a pod template, and so of the pods made by it,
@@ -19,7 +20,8 @@ func (p *Place) Roll(ctx context.Context, mark string) (how string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := p.patch(ctx, deployments, p.deployment, body); err != nil {
+	err = durable.Call("kube.rollout", func() error { return p.patch(ctx, deployments, p.deployment, body) })
+	if err != nil {
 		return "", p.release.cluster.denied(ctx, request{"patch", deployments, p.release.Namespace, p.deployment}, err)
 	}
 	return fmt.Sprintf("rolled out deployment/%s in namespace %s", p.deployment, p.release.Namespace), nil
