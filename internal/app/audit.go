@@ -1,12 +1,14 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"time"
 
 	"rekey"
+	"rekey/internal/durable"
 	"rekey/internal/iac"
 )
 
@@ -139,15 +141,14 @@ func writeBaseline(path string, r iac.Report) error {
 	if path == "" {
 		return nil
 	}
-	file, err := os.Create(path)
-	if err != nil {
+	var text bytes.Buffer
+	if err := iac.WriteBaseline(&text, r); err != nil {
+		return err
+	}
+	if err := durable.Write(path, text.Bytes(), 0o644); err != nil {
 		return rekey.Errorf(rekey.KindInvalid, "the baseline cannot be written: %w", err)
 	}
-	err = iac.WriteBaseline(file, r)
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	return err
+	return nil
 }
 
 // auditHistory adds what git keeps of the repositories that were named.

@@ -94,7 +94,9 @@ func listBlobs(ctx context.Context, dir string) ([]string, error) {
 
 // readBlobs reads every blob once, in a stream.
 func readBlobs(ctx context.Context, dir string, blobs []string, into map[string][]past, progress func(done, total int)) error {
-	cmd := git(ctx, dir, "cat-file", "--batch", "--buffer")
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := git(reading, dir, "cat-file", "--batch", "--buffer")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return err
@@ -120,7 +122,7 @@ func readBlobs(ctx context.Context, dir string, blobs []string, into map[string]
 	}()
 	err = scanBatch(bufio.NewReaderSize(out, 1<<18), len(blobs), into, progress)
 	if err != nil {
-		_ = cmd.Process.Kill()
+		stop() // git goes on writing otherwise, and nobody reads it
 	}
 	<-fed
 	if waited := cmd.Wait(); waited != nil && err == nil {
