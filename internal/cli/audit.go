@@ -71,7 +71,7 @@ leaves out, and sends nothing anywhere unless --verify is given. A comment
 	f.BoolVar(&in.Diff, "diff", false, "show what --fix would write, and write nothing; tokens are shown as kind and fingerprint")
 	f.BoolVar(&in.Fix, "fix", false, "rewrite what can be rewritten without a guess, and leave a comment where somebody has to decide")
 	f.StringVar(&in.Store, "store", "", "put the token that stood in the code here first (vault:// awssm:// gitlab-var:// k8s:// file://), and refer to it")
-	f.StringVar(&in.Fleet, "fleet", "", "tell which runners of this `rekey snapshot` the tokens are, offline")
+	f.StringVar(&in.Fleet, "fleet", "", "tell which runners of this snapshot (rekey snapshot) the tokens are, offline")
 	f.StringVar(&in.KeyFile, "key-file", "", "the key of the snapshot (default: snapshot.key in the state directory)")
 	f.StringVar(&in.State.Dir, "state-dir", "", "where snapshot.key and the key of file:// lie (REKEY_STATE_DIR)")
 	accessFlags(cmd, &in.Access)

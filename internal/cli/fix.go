@@ -150,7 +150,7 @@ func (c *command) applyPlan(ctx context.Context, fix *app.Fix, plan rekey.Plan, 
 			WithHint("read the new plan, then give its digest")
 	case f.dryRun:
 		if text && len(plan.Targets) > 0 {
-			c.paper().wrapped("Next: ", fmt.Sprintf("`rekey fix` asks and applies; `rekey fix --yes --plan %s` applies exactly this plan.", plan.Digest()))
+			c.paper().wrapped("Next: ", fmt.Sprintf("the same command without --dry-run asks and applies; with `--yes --plan %s` it applies exactly this plan.", plan.Digest()))
 		}
 		return c.fixed(fixReport{Plan: &plan, Digest: plan.Digest()}, f)
 	case len(plan.Targets) == 0:

@@ -22,6 +22,8 @@ func (f fixFlags) oneOrder() error {
 		return usageError{errors.New("--undo, --resume and --abort exclude each other")}
 	case (f.resume || f.abort) && (f.plan != "" || f.run != "" || f.dryRun):
 		return usageError{errors.New("--resume and --abort are about what is open: --plan, --run and --dry-run do not go with them (`rekey journal list --unfinished` shows what they would do)")}
+	case f.undo && (f.dryRun || f.plan != ""):
+		return usageError{errors.New("--undo makes no plan: --dry-run and --plan do not go with it (`rekey journal list` shows what it would put back)")}
 	}
 	return nil
 }

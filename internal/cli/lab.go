@@ -7,7 +7,8 @@ import (
 )
 
 func (c *command) lab() *cobra.Command {
-	return group(&cobra.Command{Use: "lab", Short: "A GitLab of any version to rehearse on; never for production"},
+	return group(&cobra.Command{Use: "lab", Short: "A GitLab of any version to rehearse on; never for production",
+		Example: "  rekey lab demo\n  rekey lab up --data /tmp/lab --gitlab-version 16.11\n  rekey lab upgrade 18.0 --data /tmp/lab"},
 		c.labUp(), c.labStatus(), c.labUpgrade(), c.labMaintenance(), c.labReadOnly(), c.labSnapshot(), c.labRestore(), c.labLoseSecrets(),
 		c.labClock(), c.labFault(), c.labRunner(), c.labDemo())
 }

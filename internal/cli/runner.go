@@ -15,7 +15,8 @@ import (
 )
 
 func (c *command) runner() *cobra.Command {
-	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it"},
+	return group(&cobra.Command{Use: "runner", Short: "The fleet as GitLab sees it",
+		Example: "  rekey runner list --offline\n  rekey runner stale --older-than 30d\n  rekey runner compat --for-gitlab 18.11"},
 		c.runnerList(), c.runnerShow(), c.runnerStale(), c.runnerPrune(), c.runnerOwner(), c.runnerExpiry(), c.runnerCompat())
 }
 

@@ -79,7 +79,7 @@ newline in it, is printed as it is and told on standard error.`,
 		},
 	}
 	s := cmd.Flags()
-	s.StringVar(&version, "version", "", "an earlier version, as `rekey secret list REF --versions` names it")
+	s.StringVar(&version, "version", "", "an earlier version, as rekey secret list REF --versions names it")
 	s.BoolVar(&reveal, "reveal", false, "print to a terminal too")
 	s.BoolVar(&clean, "clean", false, "print without the white space and quotes around the token")
 	s.BoolVar(&mend, "mend", false, "write the value back without them, and print it so")
