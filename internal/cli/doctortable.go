@@ -223,7 +223,7 @@ func nextOf(r diagnose.Report) string {
 	case here && there:
 		return fix + " on this machine; for the other hosts each finding names the command, and where it runs."
 	case there:
-		return "each finding names the command that mends it, and where it runs: `rekey fix` alone looks at this machine."
+		return "each finding names the command that mends it, and where it runs: without --host `rekey fix` looks at this machine only."
 	}
 	return fix + "."
 }
