@@ -162,7 +162,7 @@ func (j *judge) together() {
 		if s.kind != siteField || !s.set || s.path == nil || classOf(s.value.String()) == valueEmpty {
 			continue
 		}
-		key := strings.Join(s.path, "\x00")
+		key := strings.Join(place(s), "\x00")
 		g := groups[key]
 		if g == nil {
 			g = &group{}

@@ -25,6 +25,10 @@ func (w *rewriter) field(f Finding) {
 		return
 	}
 	s, known := w.names[f.Where]
+	if known && w.ofModule(s) {
+		w.moduleArgument(f, s)
+		return
+	}
 	if registrationValue(string(w.f.lineText(w.f.line(f.Where.Start)))) {
 		w.decide(f.Where.Start, "runners_token is a registration token: make the runner (gitlab_user_runner, `rekey register`, POST /user/runners) and give its token here")
 		return
@@ -40,6 +44,8 @@ func (w *rewriter) field(f Finding) {
 		w.variable(f, s)
 	case text == legacyKey && known:
 		w.secretKey(f, s)
+	case text == roleToken && known:
+		w.roleVariable(f, s)
 	default:
 		w.decideLegacy(f)
 	}
@@ -59,7 +65,7 @@ func (w *rewriter) inName(s Span, name string) (Span, bool) {
 // sibling is the field of a name beside another one.
 func (w *rewriter) sibling(s site, name string) (site, bool) {
 	for _, o := range w.f.sites {
-		if o.kind == siteField && o.set && o.name.String() == name && slices.Equal(o.path, s.path) && o.name.span() != s.name.span() {
+		if o.kind == siteField && o.set && o.name.String() == name && beside(o, s) && o.name.span() != s.name.span() {
 			return o, true
 		}
 	}
@@ -220,22 +226,39 @@ func (w *rewriter) serverVariables(s site, c *change) ([]string, bool) {
 	var attributes []string
 	for _, o := range w.f.sites {
 		name := ""
-		if o.kind == siteField && o.set && slices.Equal(o.path, s.path) {
+		if o.kind == siteField && o.set && beside(o, s) {
 			name = o.name.String()
 		}
 		if !serverVariables[name] {
 			continue
 		}
-		line, own := w.ownLine(o)
+		line, own := w.withdrawn(o)
 		if !own {
 			return nil, false
 		}
 		if !slices.Contains(c.edits, line) {
 			c.edits = append(c.edits, line)
-			attributes = append(attributes, attribute(flagOf(name), quotedIf(redacted(o.value.String(), nil))))
+			value := quotedIf(redacted(o.value.String(), nil))
+			if value == "$" {
+				value = `"$` + name + `"` // it is kept elsewhere
+			}
+			attributes = append(attributes, attribute(flagOf(name), value))
 		}
 	}
 	return attributes, true
+}
+
+// withdrawn takes a variable out of its environment: its line, or, as a comment,
+// its entry of a list.
+func (w *rewriter) withdrawn(o site) (edit, bool) {
+	if !o.pair {
+		return w.ownLine(o)
+	}
+	at, ok := w.entry(o)
+	if !ok {
+		return edit{}, false
+	}
+	return w.commentedOut(at)
 }
 
 // variablesBeside takes out what belongs to the record beside CI_SERVER_TOKEN.

@@ -19,6 +19,7 @@ type site struct {
 	path  []string // the names around a field, outermost first
 	words []word   // of a command
 	text  string   // of a mention: which; of a command: how it was found
+	pair  bool     // a field whose name is a value too: {name: X, value: Y}
 	set   bool     // a field that assigns, rather than declares
 	bare  bool     // an echo of nothing but a variable, as functions return values
 	stdin view     // what a heredoc gives a command

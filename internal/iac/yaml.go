@@ -346,9 +346,9 @@ func (r *yamlReader) pairs(n *yaml.Node, path []string) {
 		}
 		where := r.scalar(name)
 		if value.Kind == yaml.ScalarNode && !tagged(value) && !strings.EqualFold(p[1], "valueFrom") {
-			r.f.field(where, r.scalar(value), path, true)
+			r.f.see(site{kind: siteField, name: where, value: r.scalar(value), path: path, set: true, pair: true})
 		} else {
-			r.f.field(where, where.sub(0, 0).reference(), path, true)
+			r.f.see(site{kind: siteField, name: where, value: where.sub(0, 0).reference(), path: path, set: true, pair: true})
 		}
 	}
 	r.external(at)
