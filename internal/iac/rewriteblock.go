@@ -2,6 +2,7 @@ package iac
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -65,20 +66,86 @@ func (w *rewriter) lastLine(first, column int) int {
 	return last
 }
 
-// entry is where the entry of a list begins that a pair is.
+// pairHead is what may stand before the name of a pair on its line.
+var pairHead = regexp.MustCompile(`^( *)(- +)?(\{ *)?["']?\w+["']? *: +["']?$`)
+
+// entry is where the entry of a list begins that a pair is; it has its lines for
+// itself.
 func (w *rewriter) entry(s site) (int, bool) {
 	at := s.name.span().Start
 	n := w.f.line(at)
-	column := at - w.f.lines[n-1]
-	for ; n >= 1; n-- {
+	head := pairHead.FindSubmatch(w.f.raw[w.f.lines[n-1]:at])
+	switch {
+	case head == nil:
+		return 0, false
+	case len(head[2]) > 0:
+		return w.f.lines[n-1] + len(head[1]), true
+	case len(head[3]) > 0:
+		return 0, false
+	}
+	for n--; n >= 1; n-- {
 		text := w.f.lineText(n)
-		indent := len(text) - len(bytes.TrimLeft(text, " "))
-		if indent < column && bytes.HasPrefix(text[indent:], []byte("- ")) {
-			return w.f.lines[n-1] + indent, true
+		left := bytes.TrimLeft(text, " ")
+		indent := len(text) - len(left)
+		if len(bytes.TrimSpace(left)) == 0 || indent >= len(head[1]) || left[0] == '#' {
+			continue
 		}
-		if len(bytes.TrimSpace(text)) > 0 {
-			column = min(column, indent)
-		}
+		key := len(text) - len(bytes.TrimLeft(left[1:], " "))
+		return w.f.lines[n-1] + indent, left[0] == '-' && key == len(head[1])
 	}
 	return 0, false
+}
+
+// serverVariables takes the variables of the record out of the environment that a
+// field stands in.
+func (w *rewriter) serverVariables(s site, c *change) ([]string, bool) {
+	var attributes []string
+	for _, o := range w.f.sites {
+		name := ""
+		if o.kind == siteField && o.set && beside(o, s) {
+			name = o.name.String()
+		}
+		if !serverVariables[name] {
+			continue
+		}
+		line, own := w.withdrawn(o)
+		if !own {
+			return nil, false
+		}
+		if !slices.Contains(c.edits, line) {
+			c.edits = append(c.edits, line)
+			value := quotedIf(redacted(o.value.String(), nil))
+			if value == "$" {
+				value = `"$` + name + `"` // it is kept elsewhere
+			}
+			attributes = append(attributes, attribute(flagOf(name), value))
+		}
+	}
+	return attributes, true
+}
+
+// withdrawn takes a variable out of its environment: its line, or, as a comment,
+// its entry of a list.
+func (w *rewriter) withdrawn(o site) (edit, bool) {
+	if !o.pair {
+		return w.ownLine(o)
+	}
+	at, ok := w.entry(o)
+	if !ok {
+		return edit{}, false
+	}
+	return w.commentedOut(at)
+}
+
+// variablesBeside takes out what belongs to the record beside CI_SERVER_TOKEN.
+func (w *rewriter) variablesBeside(f Finding) {
+	s, ok := w.names[f.Where]
+	c := change{where: f.Where.Start}
+	attributes, whole := w.serverVariables(s, &c)
+	if !ok || !whole || len(c.edits) == 0 {
+		w.decideLegacy(f)
+		return
+	}
+	c.comment = []string{"with CI_SERVER_TOKEN these belong to the runner's record, where they are set once:", "glab api -X PUT runners/RUNNER_ID " + strings.Join(attributes, " ")}
+	w.add(c)
 }

@@ -220,60 +220,6 @@ func (w *rewriter) variableUses(f Finding) {
 	w.add(c)
 }
 
-// serverVariables takes the variables of the record out of the environment that a
-// field stands in.
-func (w *rewriter) serverVariables(s site, c *change) ([]string, bool) {
-	var attributes []string
-	for _, o := range w.f.sites {
-		name := ""
-		if o.kind == siteField && o.set && beside(o, s) {
-			name = o.name.String()
-		}
-		if !serverVariables[name] {
-			continue
-		}
-		line, own := w.withdrawn(o)
-		if !own {
-			return nil, false
-		}
-		if !slices.Contains(c.edits, line) {
-			c.edits = append(c.edits, line)
-			value := quotedIf(redacted(o.value.String(), nil))
-			if value == "$" {
-				value = `"$` + name + `"` // it is kept elsewhere
-			}
-			attributes = append(attributes, attribute(flagOf(name), value))
-		}
-	}
-	return attributes, true
-}
-
-// withdrawn takes a variable out of its environment: its line, or, as a comment,
-// its entry of a list.
-func (w *rewriter) withdrawn(o site) (edit, bool) {
-	if !o.pair {
-		return w.ownLine(o)
-	}
-	at, ok := w.entry(o)
-	if !ok {
-		return edit{}, false
-	}
-	return w.commentedOut(at)
-}
-
-// variablesBeside takes out what belongs to the record beside CI_SERVER_TOKEN.
-func (w *rewriter) variablesBeside(f Finding) {
-	s, ok := w.names[f.Where]
-	c := change{where: f.Where.Start}
-	attributes, whole := w.serverVariables(s, &c)
-	if !ok || !whole || len(c.edits) == 0 {
-		w.decideLegacy(f)
-		return
-	}
-	c.comment = []string{"with CI_SERVER_TOKEN these belong to the runner's record, where they are set once:", "glab api -X PUT runners/RUNNER_ID " + strings.Join(attributes, " ")}
-	w.add(c)
-}
-
 // secretKey mends the key of a Secret that the chart reads: the token goes to
 // runner-token, and the old key stays, empty, because the chart needs it.
 func (w *rewriter) secretKey(f Finding, s site) {
