@@ -30,7 +30,7 @@ demo: build ## a fleet of broken runners, diagnosed, repaired and proved; needs 
 
 .PHONY: test
 test: race-or-say-so ## all tests
-	go test -p 2 $(FLAGS) ./...
+	go test -p 2 -timeout 20m $(FLAGS) ./...
 
 .PHONY: race
 race: ## all tests anew, never without the race detector
@@ -42,7 +42,7 @@ matrix: ## every cause planted in five GitLab versions, and what doctor answers:
 	go test -count=1 -v -run '^TestMatrix$$' ./internal/matrix -update $(FULL) | grep -Ev '^ *(=== |--- PASS)'
 
 .PHONY: crash
-crash: ## kills the real binary at every occurrence of every named point; make test kills at each name once
+crash: ## kills the real binary at every occurrence of every named point; make test at each name of a strategy once, of its variants at half
 	REKEY_CRASH_EVERY=1 go test -count=1 -v -run '^(TestCrash|TestLost)' ./cmd/rekey | grep -Ev '^ *(=== |--- PASS)'
 
 .PHONY: lint

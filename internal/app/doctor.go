@@ -100,7 +100,8 @@ func nearly(base string, servers []diagnose.Server) string {
 	meant, err := url.Parse(base)
 	for _, s := range servers {
 		if u, bad := url.Parse(s.URL); err == nil && bad == nil && strings.EqualFold(u.Hostname(), meant.Hostname()) {
-			return " with scheme and port, as the section has it: " + s.URL
+			u.User, u.RawQuery, u.Fragment = nil, "", "" // a password in it is nobody's to read
+			return " with scheme and port, as the section has it: " + u.String()
 		}
 	}
 	return ""
