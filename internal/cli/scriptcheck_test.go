@@ -180,7 +180,7 @@ func cmdScribble(ts *testscript.TestScript, _ bool, args []string) {
 			}
 			data, err := os.ReadFile(path)
 			if err == nil && len(data) > 0 {
-				_ = os.WriteFile(path, append(data, fmt.Sprintf("# note %d\n", i)...), 0o600)
+				_ = writeSlowly(path, append(data, fmt.Sprintf("# note %d\n", i)...))
 			}
 		}
 	}()
@@ -193,6 +193,22 @@ func cmdScribble(ts *testscript.TestScript, _ bool, args []string) {
 		<-ended
 	}
 	ts.Defer(worldOf(ts).stop)
+}
+
+// writeSlowly truncates and writes in place, as gitlab-runner does, and takes its time
+// about it, as on a busy machine.
+func writeSlowly(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	for _, part := range [][]byte{data[:len(data)/2], data[len(data)/2:]} {
+		<-time.After(5 * time.Millisecond)
+		if _, err := f.Write(part); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	return f.Close()
 }
 
 func cmdUnscribble(ts *testscript.TestScript, _ bool, _ []string) { worldOf(ts).stop() }

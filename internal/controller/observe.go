@@ -5,6 +5,7 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,16 +111,37 @@ func (o *Observer) Observe(ctx context.Context, sources []Source, expect diagnos
 	return facts
 }
 
+// rewrittenWithin is how long a file that does not parse, or has no section, is
+// given to change: gitlab-runner truncates its config and writes.
+const rewrittenWithin = 200 * time.Millisecond
+
+// read returns what the config holds; parsed tells whose error err is.
+func (s Source) read(path string) (doc *configtoml.Document, parsed bool, err error) {
+	var last []byte
+	for attempt := 1; ; attempt++ {
+		data, err := s.Host.Read(path)
+		if err != nil {
+			return nil, false, err
+		}
+		doc, err := configtoml.Parse(data)
+		whole := err == nil && len(doc.Sections()) > 0
+		if whole || attempt == 5 || attempt > 1 && bytes.Equal(last, data) {
+			return doc, true, err
+		}
+		last = data
+		time.Sleep(rewrittenWithin)
+	}
+}
+
 // config reads one config of a source.
 func (s Source) config(path string) diagnose.Config {
 	c := diagnose.Config{Path: s.named(path), Host: s.Name}
-	data, err := s.Host.Read(path)
-	if err != nil {
+	doc, parsed, err := s.read(path)
+	if err != nil && !parsed {
 		c.Err = readProblem(c.Path, path, err)
 		return c
 	}
 	c.File = s.Host.File(path)
-	doc, err := configtoml.Parse(data)
 	if err != nil {
 		c.Err = parseProblem(c.Path, err)
 		return c

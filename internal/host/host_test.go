@@ -222,3 +222,21 @@ func TestGeneratedByPlace(t *testing.T) {
 		}
 	}
 }
+
+// gitlab-runner truncates its config and then writes it: a reader waits for that.
+func TestAConfigThatIsBeingWritten(t *testing.T) {
+	t.Parallel()
+	h := testHost(t)
+	path := put(t, filepath.Join(h.Dir, "config.toml"), "")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Now = func() time.Time { // asked once the file was found empty
+		put(t, path, "concurrent = 2\n")
+		return info.ModTime()
+	}
+	if f, err := h.Read(path); err != nil || string(f.Data) != "concurrent = 2\n" {
+		t.Errorf("got %q, %v, want what was written", f.Data, err)
+	}
+}

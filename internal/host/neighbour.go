@@ -28,7 +28,7 @@ func (h Host) Neighbours(paths []string) []Neighbour {
 		if err != nil || readable(path, info) != nil {
 			continue
 		}
-		if data, _, err := readStable(path); err == nil {
+		if data, _, err := h.readStable(path); err == nil {
 			found = append(found, Neighbour{p, data})
 		}
 	}

@@ -45,7 +45,7 @@ func (h Host) Read(path string) (File, error) {
 	if err := readable(path, info); err != nil {
 		return f, err
 	}
-	if f.Data, info, err = readStable(path); err != nil {
+	if f.Data, info, err = h.readStable(path); err != nil {
 		return f, err
 	}
 	f.Mode, f.ModTime = info.Mode(), info.ModTime()
@@ -86,12 +86,19 @@ func TooLarge(path string, limit int) error {
 		WithHint("this is hardly the right file: check the path")
 }
 
+// How long a file that was emptied just now is given to be written.
+const (
+	emptiedWithin = time.Second
+	emptiedPause  = 25 * time.Millisecond
+)
+
 // readStable reads the file, again if it changed meanwhile: gitlab-runner
-// truncates and writes in place, so that a reader may see half of it.
-func readStable(path string) ([]byte, fs.FileInfo, error) {
+// truncates and writes in place, so that a reader may see half of it, or a file
+// without a byte.
+func (h Host) readStable(path string) ([]byte, fs.FileInfo, error) {
 	var data []byte
 	var after fs.FileInfo
-	for range 3 {
+	for tries, pauses := 1, 0; ; {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, nil, statError(path, err)
@@ -107,11 +114,16 @@ func readStable(path string) ([]byte, fs.FileInfo, error) {
 			return nil, nil, TooLarge(path, MaxConfig)
 		}
 		after = info
-		if before.ModTime().Equal(info.ModTime()) && int64(len(data)) == info.Size() {
-			break
+		switch {
+		case len(data) == 0 && pauses < int(emptiedWithin/emptiedPause) && h.Now().Sub(info.ModTime()).Abs() < emptiedWithin:
+			pauses++
+			time.Sleep(emptiedPause)
+		case before.ModTime().Equal(info.ModTime()) && int64(len(data)) == info.Size(), tries == 3:
+			return data, after, nil
+		default:
+			tries++
 		}
 	}
-	return data, after, nil
 }
 
 // statError turns what the system said into a sentence with a next step.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +169,38 @@ func (s *scribbling) Replace(path string, expect, next []byte) (string, error) {
 		}
 	}
 	return s.host.Replace(path, expect, next)
+}
+
+// gitlab-runner truncates its config and writes: whoever reads in between sees
+// nothing, or half of it, and concludes nothing from it.
+func TestAConfigThatIsReadWhileItIsWritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.served()
+	target := w.rotation(0)
+	e := w.engine()
+	e.Host = &torn{host: host{w}}
+	results, err := e.Apply(t.Context(), rekey.Plan{Targets: []rekey.Target{target}})
+	if err != nil || results[0].Status != rekey.StatusVerified || len(w.sections()) != 1 {
+		t.Errorf("got %+v, %v and %d sections, want it verified and one section", results, err, len(w.sections()))
+	}
+}
+
+// torn is a host on which every third look sees nothing or half of the config.
+type torn struct {
+	host
+	n atomic.Int32
+}
+
+func (h *torn) Read(path string) ([]byte, error) {
+	data, err := h.host.Read(path)
+	switch h.n.Add(1) % 6 {
+	case 1:
+		return nil, err
+	case 4:
+		return data[:len(data)/2], err
+	}
+	return data, err
 }
 
 // gitlab-runner saves the config it has in memory after the swap: the old section

@@ -39,7 +39,7 @@ func (e *Engine) editConfig(path string, edits []*edit) {
 		if len(open) == 0 {
 			return
 		}
-		err := e.editOnce(path, open)
+		err := e.editOnce(path, open, attempt < replaceAttempts)
 		switch {
 		case err == nil, errors.Is(err, errAgain):
 			continue
@@ -53,8 +53,12 @@ func (e *Engine) editConfig(path string, edits []*edit) {
 	}
 }
 
-// editOnce makes the edits, or says in each why not.
-func (e *Engine) editOnce(path string, edits []*edit) error {
+// errMoving says that the file changed while an edit was looked for in it.
+var errMoving = rekey.Errorf(rekey.KindConflict, "somebody else is writing the config")
+
+// editOnce makes the edits, or says in each why not. With again, why not is not
+// drawn from a file that is just being written.
+func (e *Engine) editOnce(path string, edits []*edit, again bool) error {
 	data, err := e.Host.Read(path)
 	if rekey.KindOf(err) == rekey.KindNotFound && err != nil {
 		if i := slices.IndexFunc(edits, func(ed *edit) bool { return ed.op.target.Remedy == rekey.RemedyAppend }); i >= 0 {
@@ -67,10 +71,19 @@ func (e *Engine) editOnce(path string, edits []*edit) error {
 		return err
 	}
 	image, doc, err := e.whole(path, data, edits)
+	if err != nil && again && e.moved(path, data) {
+		return errMoving
+	}
 	if err != nil {
 		return err
 	}
 	next, wanted := e.compose(doc, digest(data), edits)
+	if slices.ContainsFunc(edits, func(ed *edit) bool { return ed.err != nil }) && again && e.moved(path, data) {
+		for _, ed := range edits {
+			ed.err, ed.over = nil, false
+		}
+		return errMoving
+	}
 	if len(wanted) == 0 {
 		return nil
 	}

@@ -2,12 +2,14 @@ package remedy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"rekey"
+	"rekey/internal/configtoml"
 )
 
 // longestPause bounds how long is waited between two looks at GitLab.
@@ -277,16 +279,19 @@ func joined(err, more error) error {
 }
 
 func (e *Engine) pairOf(op *operation, s *site) (old, second int, waits bool, err error) {
-	data, err := e.Host.Read(s.Config)
-	if err != nil {
-		return 0, 0, false, err
+	missing := errors.New("neither section")
+	err = e.look(s.Config, func(doc *configtoml.Document) error {
+		old, second = pair(doc, op, s)
+		waits = second >= 0 && op.waits(doc, s, second)
+		if second < 0 {
+			return missing
+		}
+		return nil
+	})
+	if errors.Is(err, missing) {
+		err = nil
 	}
-	doc, err := e.parse(s.Config, data)
-	if err != nil {
-		return 0, 0, false, err
-	}
-	old, second = pair(doc, op, s)
-	return old, second, second >= 0 && op.waits(doc, s, second), nil
+	return old, second, waits, err
 }
 
 // retireOld deletes the record that was rotated: once its section is gone for
@@ -366,15 +371,10 @@ func (e *Engine) untilQuiet(op *operation) (time.Duration, error) {
 	}
 	round := time.Duration(0)
 	for _, s := range op.sites {
-		data, err := e.Host.Read(s.Config)
-		if err != nil {
+		var seconds int
+		if err := e.look(s.Config, func(doc *configtoml.Document) error { seconds = doc.CheckInterval(); return nil }); err != nil {
 			return 0, err
 		}
-		doc, err := e.parse(s.Config, data)
-		if err != nil {
-			return 0, err
-		}
-		seconds := doc.CheckInterval()
 		if seconds <= 0 {
 			seconds = 3
 		}

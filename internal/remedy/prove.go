@@ -286,20 +286,17 @@ func (e *Engine) inForce(op *operation, s *site) (configtoml.Section, error) {
 // neither the old nor the new one: gitlab-runner rotates a token that is about to
 // expire by itself, and a proof may be resumed days later. Else it fails with gone.
 func (e *Engine) rotatedSince(op *operation, at *site, gone error) (configtoml.Section, error) {
-	data, err := e.Host.Read(at.Config)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	doc, err := e.parse(at.Config, data)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	for _, s := range doc.Sections() {
-		if s.ID == op.runnerID() && s.ID != 0 && s.URL == op.url() {
-			return s, nil
+	var section configtoml.Section
+	err := e.look(at.Config, func(doc *configtoml.Document) error {
+		for _, s := range doc.Sections() {
+			if s.ID == op.runnerID() && s.ID != 0 && s.URL == op.url() {
+				section = s
+				return nil
+			}
 		}
-	}
-	return configtoml.Section{}, gone
+		return gone
+	})
+	return section, err
 }
 
 func tlsOf(s configtoml.Section) diagnose.TLSFiles {

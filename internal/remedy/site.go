@@ -136,17 +136,13 @@ func mended(sections []configtoml.Section, op *operation, s *site) (int, bool, e
 
 // section returns the site's section as the file has it now.
 func (e *Engine) section(op *operation, s *site) (configtoml.Section, error) {
-	data, err := e.Host.Read(s.Config)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	doc, err := e.parse(s.Config, data)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	i, _, err := locate(doc, op, s)
-	if err != nil {
-		return configtoml.Section{}, err
-	}
-	return doc.Sections()[i], nil
+	var section configtoml.Section
+	err := e.look(s.Config, func(doc *configtoml.Document) error {
+		i, _, err := locate(doc, op, s)
+		if err == nil {
+			section = doc.Sections()[i]
+		}
+		return err
+	})
+	return section, err
 }

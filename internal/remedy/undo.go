@@ -361,12 +361,13 @@ func (e *Engine) idle(ctx context.Context, gl GitLab, id rekey.RunnerID) error {
 // refersTo reports whether the config has the operation's new token. Where the
 // file cannot be read nobody can load it either.
 func (e *Engine) refersTo(op *operation) bool {
-	data, err := e.Host.Read(op.target.Config)
-	if err != nil {
-		return false
-	}
-	doc, err := e.parse(op.target.Config, data)
-	return err == nil && slices.ContainsFunc(doc.Sections(), func(s configtoml.Section) bool { return s.Token == op.issued.Token })
+	missing := errors.New("no such token")
+	return e.look(op.target.Config, func(doc *configtoml.Document) error {
+		if slices.ContainsFunc(doc.Sections(), func(s configtoml.Section) bool { return s.Token == op.issued.Token }) {
+			return nil
+		}
+		return missing
+	}) == nil
 }
 
 // Prune removes the journals of runs all of whose operations ended longer than
