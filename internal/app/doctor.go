@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -80,11 +81,18 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 	if err != nil {
 		return DoctorOutput{}, err
 	}
+	unseen := unseenProject(ctx, n, in)
+	if unseen != "" {
+		in.ExpectProject = ""
+	}
 	facts, err := a.observe(ctx, n, in, sources, logs...)
 	if err != nil && !facts.Interrupted {
 		return DoctorOutput{}, err
 	}
 	out := DoctorOutput{Report: diagnose.Judge(facts)}
+	if unseen != "" {
+		out.Report.Notes = append(out.Report.Notes, unseen)
+	}
 	if in.ForGitLab != "" {
 		out.Upgrade = upgrade.Judge(facts, out.Report, target)
 	}
@@ -92,6 +100,21 @@ func (a *App) Doctor(ctx context.Context, in DoctorInput) (DoctorOutput, error) 
 		out.Warnings = append(out.Warnings, fmt.Sprintf("the user token is for %s, and no section points there: it was not used (set GITLAB_HOST or --url%s)", n.base, nearly(n.base, facts.Servers)))
 	}
 	return out, nil
+}
+
+// unseenProject tells that the project which the runners are to serve is none that
+// the user token may see: what is not known to be there proves no wrong scope. "" where
+// it is there, or where that cannot be asked.
+func unseenProject(ctx context.Context, n *network, in DoctorInput) string {
+	if in.ExpectProject == "" || n.client == nil {
+		return ""
+	}
+	ctx, stop := context.WithTimeout(ctx, cmp.Or(in.Access.Timeout, 30*time.Second))
+	defer stop()
+	if _, err := n.client.Project(ctx, in.ExpectProject); rekey.KindOf(noRoute(err)) != rekey.KindNotFound {
+		return ""
+	}
+	return fmt.Sprintf("%s has no project %s that the user token may see (GET /projects/:id): whether the runners serve it cannot be told; look at the spelling, or give a token of somebody who may see it", n.base, in.ExpectProject)
 }
 
 // nearly names the GitLab of the sections that differs from base by scheme or port
