@@ -25,7 +25,7 @@ type Aborted struct {
 // back: its token goes where it belongs. An operation that fails stays open, the
 // others go on.
 func (e *Engine) Abort(ctx context.Context) (Aborted, error) {
-	ops, err := e.unended()
+	ops, err := e.unfinished(func(op *operation) bool { return !op.ended })
 	defer closeAll(ops)
 	if err != nil {
 		return Aborted{}, err
@@ -65,32 +65,6 @@ func (e *Engine) ResumeOpen(ctx context.Context) ([]rekey.Result, error) {
 func (e *Engine) nothingOpen(verb string) error {
 	return rekey.Errorf(rekey.KindNotFound, "there is nothing to %s in %s: no repair is unfinished", verb, e.Store.dir).
 		WithHint("`rekey journal list` shows what was done; `rekey fix --undo` puts a finished repair back; journals elsewhere are named with --state-dir")
-}
-
-// unended returns the operations that have no end, those among them whose config
-// an interrupted undo has put back.
-func (e *Engine) unended() ([]*operation, error) {
-	ids, err := e.Store.List()
-	if err != nil {
-		return nil, err
-	}
-	var ops []*operation
-	for _, id := range ids {
-		j, err := e.Store.Open(id)
-		if err != nil {
-			return ops, err
-		}
-		op, err := e.replay(j)
-		if err != nil || op.ended || len(j.Records()) == 0 {
-			_ = j.Close()
-			if err != nil {
-				return ops, err
-			}
-			continue
-		}
-		ops = append(ops, op)
-	}
-	return ops, nil
 }
 
 // irrevocable reports whether GitLab has replaced the token of the section's

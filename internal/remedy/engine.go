@@ -159,7 +159,14 @@ func (e *Engine) Unfinished() ([]rekey.Target, error) {
 	return targets, err
 }
 
+// open returns the operations that have no end and were not undone.
 func (e *Engine) open() ([]*operation, error) {
+	return e.unfinished(func(op *operation) bool { return !op.ended && !op.restored })
+}
+
+// unfinished returns the operations that wanted keeps; the caller closes them. An
+// empty journal is of none.
+func (e *Engine) unfinished(wanted func(*operation) bool) ([]*operation, error) {
 	ids, err := e.Store.List()
 	if err != nil {
 		return nil, err
@@ -171,7 +178,7 @@ func (e *Engine) open() ([]*operation, error) {
 			return ops, err
 		}
 		op, err := e.replay(j)
-		if err != nil || op.ended || op.restored || len(j.Records()) == 0 {
+		if err != nil || len(j.Records()) == 0 || !wanted(op) {
 			_ = j.Close()
 			if err != nil {
 				return ops, err
