@@ -5,6 +5,7 @@ package labtest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,8 +43,22 @@ type Lab struct {
 // Start serves a lab until the test ends.
 func Start(t testing.TB, o Options) *Lab {
 	t.Helper()
-	if o.Version == "" {
-		o.Version = "17.11"
+	server, err := lab.Open(t.Context(), o.filled(t))
+	if err != nil {
+		t.Fatalf("open lab: %v", err)
+	}
+	l := serve(t, server)
+	l.Server, l.Info = server, server.Info()
+	l.Admin = l.Info.AdminToken
+	return l
+}
+
+// filled are the lab's own options.
+func (o Options) filled(t testing.TB) lab.Options {
+	t.Helper()
+	version, err := rekey.ParseVersion(cmp.Or(o.Version, "17.11"))
+	if err != nil {
+		t.Fatalf("lab version: %v", err)
 	}
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
@@ -51,18 +66,21 @@ func Start(t testing.TB, o Options) *Lab {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	version, err := rekey.ParseVersion(o.Version)
-	if err != nil {
-		t.Fatalf("lab version: %v", err)
-	}
-	server, err := lab.Open(t.Context(), lab.Options{Dir: o.Dir, Version: version, Profile: o.Profile, Now: o.Now, Fault: o.Fault})
-	if err != nil {
-		t.Fatalf("open lab: %v", err)
-	}
+	return lab.Options{Dir: o.Dir, Version: version, Profile: o.Profile, Now: o.Now, Fault: o.Fault}
+}
+
+// opened is a lab of either kind.
+type opened interface {
+	Handler() http.Handler
+	SetURL(url string)
+	Close() error
+}
+
+// serve serves it until the test ends, or Stop.
+func serve(t testing.TB, server opened) *Lab {
 	front := httptest.NewServer(server.Handler())
 	server.SetURL(front.URL)
-	l := &Lab{Server: server, URL: front.URL, Info: server.Info(), t: t}
-	l.Admin = l.Info.AdminToken
+	l := &Lab{URL: front.URL, t: t}
 	l.close = sync.OnceFunc(func() {
 		front.Close()
 		if err := server.Close(); err != nil {

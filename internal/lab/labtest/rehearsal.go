@@ -1,12 +1,8 @@
 package labtest
 
 import (
-	"net/http/httptest"
-	"sync"
 	"testing"
-	"time"
 
-	"rekey"
 	"rekey/internal/lab"
 )
 
@@ -20,33 +16,14 @@ type Rehearsal struct {
 // Rehearse serves a lab that takes orders until the test ends.
 func Rehearse(t testing.TB, o Options) *Rehearsal {
 	t.Helper()
-	if o.Dir == "" {
-		o.Dir = t.TempDir()
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	version, err := rekey.ParseVersion(o.Version)
-	if err != nil {
-		t.Fatalf("lab version: %v", err)
-	}
-	orders, err := lab.OpenRehearsal(t.Context(), lab.Options{Dir: o.Dir, Version: version, Profile: o.Profile, Now: o.Now, Fault: o.Fault})
+	orders, err := lab.OpenRehearsal(t.Context(), o.filled(t))
 	if err != nil {
 		t.Fatalf("open lab: %v", err)
 	}
-	front := httptest.NewServer(orders.Handler())
-	orders.SetURL(front.URL)
-	info, err := orders.Info()
-	if err != nil {
+	l := serve(t, orders)
+	if l.Info, err = orders.Info(); err != nil {
 		t.Fatalf("lab info: %v", err)
 	}
-	l := &Lab{URL: front.URL, Info: info, Admin: info.AdminToken, t: t}
-	l.close = sync.OnceFunc(func() {
-		front.Close()
-		if err := orders.Close(); err != nil {
-			t.Errorf("close lab: %v", err)
-		}
-	})
-	t.Cleanup(l.close)
+	l.Admin = l.Info.AdminToken
 	return &Rehearsal{l, orders}
 }
