@@ -57,6 +57,11 @@ corpus: ## rekey audit on real files: precision and recall by slug and file, and
 	REKEY_CORPUS='$(abspath $(CORPUS))' go test -count=1 -v -run '^TestCorpus(Rewritten)?$$' ./internal/iac
 	REKEY_CORPUS='$(abspath $(CORPUS))' go test -count=1 -v -run '^TestCorpusIsRead$$' ./internal/app
 
+.PHONY: sources
+sources: ## rekey audit on a gigabyte of source code, where it finds no token: SOURCES names folders, EXCEPT files whose findings are right
+	@[ -n '$(SOURCES)' ] || { echo "sources: name folders with a gigabyte: make sources SOURCES=\"$$(go env GOMODCACHE)\"" >&2; exit 1; }
+	REKEY_SOURCES='$(SOURCES)' REKEY_SOURCES_EXCEPT='$(EXCEPT)' go test -count=1 -v -timeout 60m -run '^TestSourcesHoldNoToken$$' ./internal/iac
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	sh tools/fuzz.sh $(FUZZTIME)
