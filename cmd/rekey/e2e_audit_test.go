@@ -15,7 +15,7 @@ import (
 // TestE2EAuditFixRegisters: a script that registers with a registration token is
 // refused by a lab that switched them off; rewritten by audit --fix, and given the
 // token of a runner made as its comment says, it registers an unmodified
-// gitlab-runner.
+// gitlab-runner, which runs a job.
 func TestE2EAuditFixRegisters(t *testing.T) {
 	t.Parallel()
 	for _, r := range e2eRunners(t) {
@@ -80,6 +80,8 @@ func e2eAuditFix(t *testing.T, lab *e2eLab, r e2eRunner) {
 	if err != nil || json.Unmarshal(answer, &seen) != nil || len(seen.TagList) != 2 {
 		t.Errorf("runner %d: %v %s, want its two tags", record.ID, err, answer)
 	}
+	r.run(t, config)
+	lab.jobRuns("e2e", record.ID)
 }
 
 func redact(text, token string) string {
