@@ -26,7 +26,7 @@ var (
 // vocabulary and the leaves. Adapters stand beside the engines and only app
 // imports them.
 var layers = map[string]layer{
-	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/host/kube/kubetest", "internal/lab/simrunner")}, // its tests kill the real binary and look at what is left
+	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/host/kube/kubetest", "internal/lab/simrunner", "internal/testport")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller", "internal/secretstore")), inTests: only("internal/host/ssh/sshtest")},
 	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo",
 		"internal/secretstore", "internal/secretstore/awssm", "internal/secretstore/env", "internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault", "internal/vaultplugin")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},
@@ -51,7 +51,8 @@ var layers = map[string]layer{
 	"internal/host/docker":            {may: union(leaves, only("internal/host")), inTests: only("internal/host/docker/dockertest")},                    // a file's mark and a system id are judged there, wherever they were read
 	"internal/host/kube":              {may: union(leaves, only("internal/configtoml", "internal/host")), inTests: only("internal/host/kube/kubetest")}, // of the template it reads the section
 	"internal/host/docker/dockertest": {},
-	"internal/host/kube/kubetest":     {},
+	"internal/host/kube/kubetest":     {may: only("internal/testport")},
+	"internal/testport":               {},
 	"internal/inventory":              {may: leaves},
 	"internal/gitlab":                 {may: leaves},
 	"internal/vaultplugin":            {may: leaves}, // an adapter to Vault; what it asks of GitLab is a port, which app fills
@@ -84,7 +85,7 @@ var layers = map[string]layer{
 	"internal/secretstore/gitlabvar": {may: only(".", "internal/secretstore")},
 	"internal/secretstore/kube":      {may: union(leaves, only("internal/secretstore")), inTests: only("internal/host/kube/kubetest")},
 	// One test runs the suite on every store before its real product.
-	"internal/secretstore/secretstoretest": {may: only(".", "internal/secretstore"), inTests: only("internal/gitlab", "internal/host/kube/kubetest", "internal/secretstore/awssm", "internal/secretstore/env",
+	"internal/secretstore/secretstoretest": {may: only(".", "internal/secretstore", "internal/testport"), inTests: only("internal/gitlab", "internal/host/kube/kubetest", "internal/secretstore/awssm", "internal/secretstore/env",
 		"internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault")},
 
 	".":                {},

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 
 	"rekey/internal/lab/labtest"
 	"rekey/internal/lab/simrunner"
+	"rekey/internal/testport"
 )
 
 // e2eVault is the server that VAULT_BIN names, with the engine at gitlab/.
@@ -104,10 +104,9 @@ func e2eVaultUp(t *testing.T) *e2eVault {
 	if program == "" {
 		t.Skip("*** NO VAULT: VAULT_BIN names no server, so the secrets engine is not tried in a real one ***")
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Free()
 	must(t, err)
-	address := free.Addr().String()
-	must(t, free.Close())
+	address := "127.0.0.1:" + port
 	dir := t.TempDir()
 	plugins := filepath.Join(dir, "plugins")
 	must(t, os.Mkdir(plugins, 0o700))

@@ -28,7 +28,12 @@ func LockDir(dir string) (unlock func(), err error) {
 		err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	if err == nil {
-		return func() { d.Close() }, nil
+		return func() {
+			// A child that another goroutine is just starting may hold a copy of the
+			// descriptor until its exec: closing ours alone would not end the lock.
+			_ = unix.Flock(int(d.Fd()), unix.LOCK_UN)
+			d.Close()
+		}, nil
 	}
 	d.Close()
 	if errors.Is(err, unix.EWOULDBLOCK) {

@@ -23,5 +23,8 @@ func lockDir(dir string) (func(), error) {
 		return nil, rekey.Errorf(rekey.KindConflict, "another process has the lab in %s open", dir).
 			WithHint("stop it, or use another --data directory")
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN) // a child before its exec may hold a copy of the descriptor
+		_ = f.Close()
+	}, nil
 }

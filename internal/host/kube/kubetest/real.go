@@ -23,6 +23,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rekey/internal/testport"
 )
 
 // realServer is a kube-apiserver on an etcd, both as they are, with RBAC. A pod's
@@ -109,12 +111,10 @@ func (s *realServer) write() error {
 }
 
 func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testport.Free()
 	if err != nil {
 		panic(err)
 	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
 }
 
