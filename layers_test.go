@@ -18,7 +18,7 @@ type layer struct {
 }
 
 var (
-	leaves  = []string{".", "internal/durable", "internal/redact"}
+	leaves  = []string{".", "internal/durable", "internal/lazyregexp", "internal/redact"}
 	engines = []string{"internal/configtoml", "internal/diagnose", "internal/explain", "internal/export", "internal/fleet", "internal/guard", "internal/iac", "internal/remedy", "internal/upgrade"}
 )
 
@@ -88,9 +88,10 @@ var layers = map[string]layer{
 	"internal/secretstore/secretstoretest": {may: only(".", "internal/secretstore", "internal/testport"), inTests: only("internal/gitlab", "internal/host/kube/kubetest", "internal/secretstore/awssm", "internal/secretstore/env",
 		"internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault")},
 
-	".":                {},
-	"internal/durable": {may: only(".")},
-	"internal/redact":  {may: only(".")},
+	".":                   {},
+	"internal/durable":    {may: only(".")},
+	"internal/redact":     {may: only(".")},
+	"internal/lazyregexp": {},
 }
 
 const labtest = "internal/lab/labtest"

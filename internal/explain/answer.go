@@ -1,12 +1,12 @@
 package explain
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // form is how gitlab-runner built the status= of a line, which tells who answered.
@@ -31,11 +31,11 @@ type status struct {
 }
 
 var (
-	jsonStatus = regexp.MustCompile(`\b(GET|POST|PUT|PATCH|DELETE|HEAD) (\S+): ([1-5][0-9]{2})(?: ([A-Za-z' -]+?))?(?: \((.*)\))?$`)
+	jsonStatus = lazyregexp.New(`\b(GET|POST|PUT|PATCH|DELETE|HEAD) (\S+): ([1-5][0-9]{2})(?: ([A-Za-z' -]+?))?(?: \((.*)\))?$`)
 	// lentStatus is a status that somebody cut short: brackets come only from
 	// GitLab's JSON.
-	lentStatus = regexp.MustCompile(`^([1-5][0-9]{2}) [A-Z][A-Za-z' -]*? \((.*)\)$`)
-	bareStatus = regexp.MustCompile(`^"?([1-5][0-9]{2})(?: [A-Z][A-Za-z' -]*)?"?$`)
+	lentStatus = lazyregexp.New(`^([1-5][0-9]{2}) [A-Z][A-Za-z' -]*? \((.*)\)$`)
+	bareStatus = lazyregexp.New(`^"?([1-5][0-9]{2})(?: [A-Z][A-Za-z' -]*)?"?$`)
 )
 
 // parseStatus reads a status=; the zero status stands for none.

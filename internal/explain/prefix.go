@@ -5,11 +5,13 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"rekey/internal/lazyregexp"
 )
 
 // ansi are colour sequences: raw, as rsyslog, cat -v and JSON write the escape,
 // and what is left of gitlab-runner's own where the escape was lost.
-var ansi = regexp.MustCompile(`(?:\x1b|#033|\^\[|\\x1b|\\033|\\e|\\u001[bB])\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-9]{1,2}(?:;[0-9]{0,2})*m`)
+var ansi = lazyregexp.New(`(?:\x1b|#033|\^\[|\\x1b|\\033|\\e|\\u001[bB])\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\[[0-9]{1,2}(?:;[0-9]{0,2})*m`)
 
 // clean makes one readable line of bytes: no colour, no control character, valid
 // UTF-8, single blanks. NUL bytes vanish, so that UTF-16 reads as ASCII does.

@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // record is a line taken apart. It may hold a token: nothing of it is shown but
@@ -166,9 +167,9 @@ func textValue(s string) (value, rest string) {
 }
 
 var (
-	fieldStart  = regexp.MustCompile(` ([A-Za-z_][A-Za-z0-9_.-]*)=`)
-	levelStart  = regexp.MustCompile(`^(?:(PANIC|FATAL|ERROR|WARNING|WARN|INFO|DEBUG|TRACE): ?|(PANI|FATA|ERRO|WARN|INFO|DEBU|TRAC)\[[^\]]*\] ?)`)
-	levelInside = regexp.MustCompile(`(?:PANIC|FATAL|ERROR|WARNING): `)
+	fieldStart  = lazyregexp.New(` ([A-Za-z_][A-Za-z0-9_.-]*)=`)
+	levelStart  = lazyregexp.New(`^(?:(PANIC|FATAL|ERROR|WARNING|WARN|INFO|DEBUG|TRACE): ?|(PANI|FATA|ERRO|WARN|INFO|DEBU|TRAC)\[[^\]]*\] ?)`)
+	levelInside = lazyregexp.New(`(?:PANIC|FATAL|ERROR|WARNING): `)
 )
 
 // parseDefault reads the runner's own format: PREFIX: message key=value …, where

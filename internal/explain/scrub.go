@@ -1,10 +1,10 @@
 package explain
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"rekey/internal/lazyregexp"
 	"rekey/internal/redact"
 )
 
@@ -14,15 +14,15 @@ const (
 )
 
 var (
-	userinfo  = regexp.MustCompile(`://[^/\s"'@]*@`)
-	queries   = regexp.MustCompile(`((?i:token|secret|password|key)=)[^&\s"']+`)
-	flagValue = regexp.MustCompile(`(?i)((?:--(?:registration-)?token|(?:private|runner|job)-token:)[ =]+)[^\s]{6,}`)
+	userinfo  = lazyregexp.New(`://[^/\s"'@]*@`)
+	queries   = lazyregexp.New(`((?i:token|secret|password|key)=)[^&\s"']+`)
+	flagValue = lazyregexp.New(`(?i)((?:--(?:registration-)?token|(?:private|runner|job)-token:)[ =]+)[^\s]{6,}`)
 	// unhealthy is the line in which gitlab-runner up to 16.7 writes the URL and,
 	// without a separator, the whole token.
-	unhealthy = regexp.MustCompile(`(Runner "?)((?:[a-zA-Z]+://)?[^"]*?)("? is (?:unhealthy|not healthy))`)
+	unhealthy = lazyregexp.New(`(Runner "?)((?:[a-zA-Z]+://)?[^"]*?)("? is (?:unhealthy|not healthy))`)
 	// twenty characters of both cases and digits are a legacy token, which has no
 	// shape of its own.
-	twenty = regexp.MustCompile(`(^|[^A-Za-z0-9_-])([A-Za-z0-9_-]{20})($|[^A-Za-z0-9_-])`)
+	twenty = lazyregexp.New(`(^|[^A-Za-z0-9_-])([A-Za-z0-9_-]{20})($|[^A-Za-z0-9_-])`)
 )
 
 // scrub returns text without tokens, credentials and control characters, bounded.

@@ -3,15 +3,15 @@ package fleet
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
-var agePattern = regexp.MustCompile(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?((?:\d{1,6}h)?(?:\d{1,7}m)?(?:\d{1,9}s)?)$`)
+var agePattern = lazyregexp.New(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?((?:\d{1,6}h)?(?:\d{1,7}m)?(?:\d{1,9}s)?)$`)
 
 // ParseAge reads a span of time such as 30d, 2w, 36h or 1d12h: weeks, days,
 // hours, minutes, seconds, in this order. It is longer than nothing.

@@ -1,10 +1,10 @@
 package fleet
 
 import (
-	"regexp"
 	"strconv"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // The versions that the table speaks of: GitLab's API for runners begins with the
@@ -18,7 +18,7 @@ var (
 // and a major one each May.
 const lastMinor = 11
 
-var targetPattern = regexp.MustCompile(`^v?(\d{1,3})(?:\.(\d{1,3})(?:\.\d{1,4})?)?(?:-(?:ee|ce|pre|rc\d+)(?:\.\d+)?)?$`)
+var targetPattern = lazyregexp.New(`^v?(\d{1,3})(?:\.(\d{1,3})(?:\.\d{1,4})?)?(?:-(?:ee|ce|pre|rc\d+)(?:\.\d+)?)?$`)
 
 // ParseTarget reads the version of a GitLab to come: 18, 18.3, v18.3.1, 18.3.1-ee.
 // The patch does not count. What is no version, a minor that GitLab does not

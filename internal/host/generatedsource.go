@@ -1,8 +1,9 @@
 package host
 
 import (
-	"regexp"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // sources say where the token of a config that a tool writes has its source, and
@@ -25,7 +26,7 @@ var sources = map[string]string{
 }
 
 // templatePath is what Ansible and others write into the header: the template.
-var templatePath = regexp.MustCompile(`(?:^|[\s:"'])(/[\w.@+/-]+\.(?:j2|erb|epp|tmpl|tpl|nix|jinja2?|toml))\b`)
+var templatePath = lazyregexp.New(`(?:^|[\s:"'])(/[\w.@+/-]+\.(?:j2|erb|epp|tmpl|tpl|nix|jinja2?|toml))\b`)
 
 // SourceOf says where a config that a tool writes has its source and what to
 // change there, "" when the tool is not known or there is none.

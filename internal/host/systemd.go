@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os/exec"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"rekey"
 	"rekey/internal/durable"
+	"rekey/internal/lazyregexp"
 )
 
 // Unit is what systemd tells of one unit (systemctl show).
@@ -102,7 +102,7 @@ func (h Host) unit(ctx context.Context, name string) (Unit, error) {
 
 // reloadCommand is the command line in the value of an Exec property:
 // "{ path=/bin/kill ; argv[]=/bin/kill -HUP $MAINPID ; ignore_errors=no ; … }".
-var reloadCommand = regexp.MustCompile(`argv\[\]=(.*?) ; `)
+var reloadCommand = lazyregexp.New(`argv\[\]=(.*?) ; `)
 
 func parseUnit(text string) Unit {
 	var u Unit
@@ -131,7 +131,7 @@ func parseUnit(text string) Unit {
 }
 
 // harmful matches an ExecReload that does more than reload: it would abort jobs.
-var harmful = regexp.MustCompile(`(?i)\b(?:restart|stop|kill(?:all)? +-(?:9|15|KILL|TERM|INT|QUIT|SIGKILL|SIGTERM|SIGINT|SIGQUIT)\b)`)
+var harmful = lazyregexp.New(`(?i)\b(?:restart|stop|kill(?:all)? +-(?:9|15|KILL|TERM|INT|QUIT|SIGKILL|SIGTERM|SIGINT|SIGQUIT)\b)`)
 
 // reloads reports whether `systemctl reload` makes gitlab-runner load its config
 // and does nothing else that can be seen.

@@ -11,17 +11,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"rekey"
 	"rekey/internal/durable"
+	"rekey/internal/lazyregexp"
 )
 
 // SystemIDName is the file beside the config that holds the system id.
 const SystemIDName = ".runner_system_id"
 
-var systemIDPattern = regexp.MustCompile(`^[sr]_[0-9a-zA-Z]{12}$`)
+var systemIDPattern = lazyregexp.New(`^[sr]_[0-9a-zA-Z]{12}$`)
 
 // SystemID reads the .runner_system_id that a gitlab-runner on this config uses,
 // and creates nothing. gitlab-runner looks beside the path it was given; where

@@ -2,14 +2,15 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 var (
-	runnerProgram = regexp.MustCompile(`(?i)(?:^|[/\\])gitlab-(?:ci-multi-)?runner(?:[-_.\w]*)?(?:\.exe)?$|gitlab/gitlab-runner|gitlab-org/gitlab-runner|gitlab-runner(?::|@)[\w.\-$]+$|^\$\{?\(?[\w:]*(?:runner|glr)[\w:]*\)?\}?$|^\$\{?(?:env:)?\w*runner\w*(?:exe|bin|path|cmd)\w*\}?$`)
-	otherProgram  = regexp.MustCompile(`(?i)act_runner|forgejo|gitea|config\.(?:sh|cmd)$|github|azp|vsts|cml-runner|^cml$|woodpecker|drone|buildkite|kubeadm|^kubectl$|^helm$|teamcity|actions-runner`)
+	runnerProgram = lazyregexp.New(`(?i)(?:^|[/\\])gitlab-(?:ci-multi-)?runner(?:[-_.\w]*)?(?:\.exe)?$|gitlab/gitlab-runner|gitlab-org/gitlab-runner|gitlab-runner(?::|@)[\w.\-$]+$|^\$\{?\(?[\w:]*(?:runner|glr)[\w:]*\)?\}?$|^\$\{?(?:env:)?\w*runner\w*(?:exe|bin|path|cmd)\w*\}?$`)
+	otherProgram  = lazyregexp.New(`(?i)act_runner|forgejo|gitea|config\.(?:sh|cmd)$|github|azp|vsts|cml-runner|^cml$|woodpecker|drone|buildkite|kubeadm|^kubectl$|^helm$|teamcity|actions-runner`)
 )
 
 // flag is one flag of a command with its value.
@@ -96,7 +97,7 @@ func flagsOf(words []word) []flag {
 	return found
 }
 
-var flagWord = regexp.MustCompile(`^--?[a-z][a-z-]*(?:=|$)`)
+var flagWord = lazyregexp.New(`^--?[a-z][a-z-]*(?:=|$)`)
 
 func isFlag(v view) bool { return flagWord.Match(v.text) }
 
@@ -124,10 +125,10 @@ func tells(name, value string, given bool) bool {
 }
 
 var (
-	runnersURL = regexp.MustCompile(`api/v4/runners/?(?:\?.*)?["']?$`)
-	writing    = regexp.MustCompile(`(?i)^(?:-X|--request=?|-Method|-XPOST|-XDELETE)?(?:post|delete)$|^-X(?:POST|DELETE)$`)
-	tokenForm  = regexp.MustCompile(`^(?:-d|-F|--data=|--form=)?["'{]*\s*token["']?\s*[=:]`)
-	argument   = regexp.MustCompile(`^(?:--?[\w-]+=)?["']?([A-Za-z_][\w.\-\\]*)=(.*)$`)
+	runnersURL = lazyregexp.New(`api/v4/runners/?(?:\?.*)?["']?$`)
+	writing    = lazyregexp.New(`(?i)^(?:-X|--request=?|-Method|-XPOST|-XDELETE)?(?:post|delete)$|^-X(?:POST|DELETE)$`)
+	tokenForm  = lazyregexp.New(`^(?:-d|-F|--data=|--form=)?["'{]*\s*token["']?\s*[=:]`)
+	argument   = lazyregexp.New(`^(?:--?[\w-]+=)?["']?([A-Za-z_][\w.\-\\]*)=(.*)$`)
 )
 
 // requestOf returns the word with the address of POST or DELETE /runners, by

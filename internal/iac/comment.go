@@ -2,13 +2,14 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
+
+	"rekey/internal/lazyregexp"
 )
 
 var (
-	slashes   = regexp.MustCompile(`(?s)/\*.*?\*/`)
-	docString = regexp.MustCompile(`(?s)(?:^|\n)[ \t]*(?:[rbu]?"""|[rbu]?''')(.*?)(?:"""|''')`)
-	angles    = regexp.MustCompile(`(?s)<#.*?#>`)
+	slashes   = lazyregexp.New(`(?s)/\*.*?\*/`)
+	docString = lazyregexp.New(`(?s)(?:^|\n)[ \t]*(?:[rbu]?"""|[rbu]?''')(.*?)(?:"""|''')`)
+	angles    = lazyregexp.New(`(?s)<#.*?#>`)
 )
 
 // blankComments notes where the comments of a language are and blanks them.
@@ -40,7 +41,7 @@ func (f *file) blankComments(v view, text []byte, format Format) {
 	}
 }
 
-func (f *file) blankAll(v view, text []byte, what *regexp.Regexp) {
+func (f *file) blankAll(v view, text []byte, what *lazyregexp.Regexp) {
 	for _, m := range what.FindAllIndex(text, -1) {
 		f.comment = append(f.comment, v.sub(m[0], m[1]).span())
 		fill(text[m[0]:m[1]], ' ')

@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // Examine reads one text, called path, and judges what it says for target. raw
@@ -127,7 +127,7 @@ func fingerprint(path, imprint string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-var ignoreMark = regexp.MustCompile(`rekey:ignore[ \t]+([\w-]+|\*)[ \t]*([^\r\n]*)`)
+var ignoreMark = lazyregexp.New(`rekey:ignore[ \t]+([\w-]+|\*)[ \t]*([^\r\n]*)`)
 
 // suppress marks findings that a comment on their line, or on the line above that
 // holds nothing else, tells to ignore.

@@ -3,8 +3,9 @@ package iac
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // Format is the language a text is read as.
@@ -100,19 +101,19 @@ func byName(base string) Format {
 }
 
 var (
-	shebang      = regexp.MustCompile(`^#!.*\b(?:ba|z|k|da|a)?sh\b|^#!.*\b(?:execlineb|with-contenv)`)
-	pythonBang   = regexp.MustCompile(`^#!.*python`)
-	rubyBang     = regexp.MustCompile(`^#!.*ruby`)
-	powerBang    = regexp.MustCompile(`(?i)^#!.*pwsh|^\s*<powershell>|^\s*\[CmdletBinding|^\s*param\s*\(`)
-	yamlHead     = regexp.MustCompile(`(?m)^(?:---|#[ \t]?cloud-config)\s*$|^apiVersion:\s|^- (?:name|hosts):\s`)
-	runnersTable = regexp.MustCompile(`(?m)^\s*\[\[runners\]\]|^\s*concurrent\s*=\s*\d`)
-	shellLine    = regexp.MustCompile(`(?m)(?:^|[;&|(\s])(?:gitlab-(?:ci-multi-)?runner(?:\.exe)?|sudo|curl|docker|export|helm|kubectl|set -[eux]+|if \[|echo|apt-get|yum)\s+\S|--registration-token|\$\(`)
-	yamlLine     = regexp.MustCompile(`(?m)^\s*(?:- )?[A-Za-z_][\w.-]*:(?:\s|$)`)
-	firstLine    = regexp.MustCompile(`^(?:\s*(?:#.*)?\n)*\s*["']?[A-Za-z_][\w.-]*["']?:(?:\s|$)`)
-	envLine      = regexp.MustCompile(`(?m)^(?:export\s+)?[A-Za-z_]\w*=\S*`)
-	hclLine      = regexp.MustCompile(`(?m)^\s*(?:resource|module|variable|data|provider|locals|output|terraform)\b.*\{\s*$`)
-	omnibusLine  = regexp.MustCompile(`(?m)^\s*\w+\[['"]\w+['"]\]\s*=|^\s*external_url\s`)
-	powerLine    = regexp.MustCompile(`(?m)^\s*\$\w+\s*=\s|\b(?:Write-(?:Host|Output)|Invoke-WebRequest|New-Item|Set-Location|Start-Process)\b`)
+	shebang      = lazyregexp.New(`^#!.*\b(?:ba|z|k|da|a)?sh\b|^#!.*\b(?:execlineb|with-contenv)`)
+	pythonBang   = lazyregexp.New(`^#!.*python`)
+	rubyBang     = lazyregexp.New(`^#!.*ruby`)
+	powerBang    = lazyregexp.New(`(?i)^#!.*pwsh|^\s*<powershell>|^\s*\[CmdletBinding|^\s*param\s*\(`)
+	yamlHead     = lazyregexp.New(`(?m)^(?:---|#[ \t]?cloud-config)\s*$|^apiVersion:\s|^- (?:name|hosts):\s`)
+	runnersTable = lazyregexp.New(`(?m)^\s*\[\[runners\]\]|^\s*concurrent\s*=\s*\d`)
+	shellLine    = lazyregexp.New(`(?m)(?:^|[;&|(\s])(?:gitlab-(?:ci-multi-)?runner(?:\.exe)?|sudo|curl|docker|export|helm|kubectl|set -[eux]+|if \[|echo|apt-get|yum)\s+\S|--registration-token|\$\(`)
+	yamlLine     = lazyregexp.New(`(?m)^\s*(?:- )?[A-Za-z_][\w.-]*:(?:\s|$)`)
+	firstLine    = lazyregexp.New(`^(?:\s*(?:#.*)?\n)*\s*["']?[A-Za-z_][\w.-]*["']?:(?:\s|$)`)
+	envLine      = lazyregexp.New(`(?m)^(?:export\s+)?[A-Za-z_]\w*=\S*`)
+	hclLine      = lazyregexp.New(`(?m)^\s*(?:resource|module|variable|data|provider|locals|output|terraform)\b.*\{\s*$`)
+	omnibusLine  = lazyregexp.New(`(?m)^\s*\w+\[['"]\w+['"]\]\s*=|^\s*external_url\s`)
+	powerLine    = lazyregexp.New(`(?m)^\s*\$\w+\s*=\s|\b(?:Write-(?:Host|Output)|Invoke-WebRequest|New-Item|Set-Location|Start-Process)\b`)
 )
 
 func byContent(head []byte) Format {

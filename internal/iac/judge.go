@@ -3,11 +3,11 @@ package iac
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // Target is what the audited code is meant for.
@@ -47,8 +47,8 @@ type raised struct {
 }
 
 var (
-	aboutGitLab = regexp.MustCompile(`(?i)gitlab|CI_SERVER_|\bglrt-`)
-	gate        = regexp.MustCompile(`(?i)(?:\bif\b|\bcase\b|\bwhen\b|\[\[|elif|elsif|==|=~|-like|-match|startswith|has_?prefix|start_with|\btest\b).*glrt-?|glrt-\*["']?\)|\^glrt`)
+	aboutGitLab = lazyregexp.New(`(?i)gitlab|CI_SERVER_|\bglrt-`)
+	gate        = lazyregexp.New(`(?i)(?:\bif\b|\bcase\b|\bwhen\b|\[\[|elif|elsif|==|=~|-like|-match|startswith|has_?prefix|start_with|\btest\b).*glrt-?|glrt-\*["']?\)|\^glrt`)
 )
 
 func (j *judge) prepare() {
@@ -69,7 +69,7 @@ func (j *judge) prepare() {
 }
 
 // testFile is a test of a program: what it registers is a mock.
-var testFile = regexp.MustCompile(`(?:^|/)(?:spec|tests?|__tests__|testdata)/|_spec\.rb$|(?:^|/)test_[^/]*\.py$|_test\.(?:py|ts|js)$|\.(?:test|spec)\.[jt]s$`)
+var testFile = lazyregexp.New(`(?:^|/)(?:spec|tests?|__tests__|testdata)/|_spec\.rb$|(?:^|/)test_[^/]*\.py$|_test\.(?:py|ts|js)$|\.(?:test|spec)\.[jt]s$`)
 
 // inCode reports a programming language, whose tests speak of tokens as examples.
 func (f *file) inCode() bool {
@@ -77,7 +77,7 @@ func (f *file) inCode() bool {
 }
 
 // changeMe is a seed that nobody would leave as it is.
-var changeMe = regexp.MustCompile(`(?i)change|replace|your|placeholder|example|xxx|redacted|^<|^\[`)
+var changeMe = lazyregexp.New(`(?i)change|replace|your|placeholder|example|xxx|redacted|^<|^\[`)
 
 func (j *judge) learn(s site) {
 	if !registers(s.words) {
@@ -287,7 +287,7 @@ func (j *judge) tokenFlag(f flag, spans []Span) {
 	j.literal(f.value, false)
 }
 
-var glrtStart = regexp.MustCompile(`^["']?(?:[A-Za-z0-9_.]+-)?glrtr?-`)
+var glrtStart = lazyregexp.New(`^["']?(?:[A-Za-z0-9_.]+-)?glrtr?-`)
 
 func isGLRT(value string) bool { return glrtStart.MatchString(value) }
 
@@ -364,7 +364,7 @@ func (j *judge) echo(s site) {
 	}
 }
 
-var environmentUse = regexp.MustCompile(`(?:\$\{?|\bexport\s+(?:\w+\s+)*|-e\s+|(?m:^\s*))(REGISTRATION_TOKEN)\b`)
+var environmentUse = lazyregexp.New(`(?:\$\{?|\bexport\s+(?:\w+\s+)*|-e\s+|(?m:^\s*))(REGISTRATION_TOKEN)\b`)
 
 // environment finds the variable that `register` reads by itself, where a script
 // calls it without any token.

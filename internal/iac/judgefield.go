@@ -1,9 +1,10 @@
 package iac
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // field judges a name with what is given to it.
@@ -31,7 +32,7 @@ func (j *judge) field(name, value view, path []string, set, argument bool) {
 	}
 }
 
-var otherImage = regexp.MustCompile(`(?i)act_runner|gitea|forgejo|github|actions|woodpecker|drone|azure`)
+var otherImage = lazyregexp.New(`(?i)act_runner|gitea|forgejo|github|actions|woodpecker|drone|azure`)
 
 func otherPath(part string) bool {
 	return strings.HasPrefix(part, "image ") && otherImage.MatchString(part)
@@ -109,7 +110,7 @@ func (j *judge) runnerField(name, value view) {
 }
 
 var (
-	tokenOutput = regexp.MustCompile(`gitlab_(?:user_)?runner\.[\w\[\]".*]+\.(?:authentication_)?token\b|\.runners_token\b|registration_token\b|runner_token\b`)
+	tokenOutput = lazyregexp.New(`gitlab_(?:user_)?runner\.[\w\[\]".*]+\.(?:authentication_)?token\b|\.runners_token\b|registration_token\b|runner_token\b`)
 )
 
 // block judges a block of Terraform by its labels.

@@ -4,15 +4,17 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 var (
-	dotenvLine  = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*[=:]\s*(.*?)\s*$`)
-	tomlTable   = regexp.MustCompile(`^\s*\[{1,2}\s*([\w."'-]+)\s*\]{1,2}`)
-	tomlKey     = regexp.MustCompile(`^\s*["']?([A-Za-z_][\w-]*)["']?\s*=\s*(.*?),?\s*$`)
-	instruction = regexp.MustCompile(`(?i)^\s*(?:ONBUILD\s+)?(RUN|CMD|ENTRYPOINT|ENV|ARG|LABEL|SHELL|HEALTHCHECK)\s+`)
-	pair        = regexp.MustCompile(`([A-Za-z_]\w*)=("(?:[^"\\]|\\.)*"|'[^']*'|\S*)`)
-	runFlag     = regexp.MustCompile(`^\s*--\w+(?:=\S+)?\s+`)
+	dotenvLine  = lazyregexp.New(`^\s*(?:export\s+)?([A-Za-z_][\w.-]*)\s*[=:]\s*(.*?)\s*$`)
+	tomlTable   = lazyregexp.New(`^\s*\[{1,2}\s*([\w."'-]+)\s*\]{1,2}`)
+	tomlKey     = lazyregexp.New(`^\s*["']?([A-Za-z_][\w-]*)["']?\s*=\s*(.*?),?\s*$`)
+	instruction = lazyregexp.New(`(?i)^\s*(?:ONBUILD\s+)?(RUN|CMD|ENTRYPOINT|ENV|ARG|LABEL|SHELL|HEALTHCHECK)\s+`)
+	pair        = lazyregexp.New(`([A-Za-z_]\w*)=("(?:[^"\\]|\\.)*"|'[^']*'|\S*)`)
+	runFlag     = lazyregexp.New(`^\s*--\w+(?:=\S+)?\s+`)
 )
 
 // eachLine calls do with every line of v.
@@ -72,7 +74,7 @@ func (f *file) dockerfile(v view, depth int) {
 	f.mentions(v, FormatDockerfile)
 }
 
-var heredocMark = regexp.MustCompile(`<<-?\s*["']?(\w+)["']?`)
+var heredocMark = lazyregexp.New(`<<-?\s*["']?(\w+)["']?`)
 
 // instructionEnd finds the end of an instruction: its line, those that continue
 // it, and its heredoc.

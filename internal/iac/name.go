@@ -1,8 +1,9 @@
 package iac
 
 import (
-	"regexp"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // normal writes a name in small letters with underscores, whatever its language
@@ -32,15 +33,15 @@ func upper(c byte) bool { return c >= 'A' && c <= 'Z' }
 var (
 	// seeds are what makes a GitLab server start with a registration token:
 	// the Omnibus setting and the variable of its image.
-	seeds = regexp.MustCompile(`initial_(?:shared_)?runners?_registration_token|gitlab_shared_runners?_registration_token$|^shared_runners?_registration_token$|gitlab_initial_shared_runners`)
+	seeds = lazyregexp.New(`initial_(?:shared_)?runners?_registration_token|gitlab_shared_runners?_registration_token$|^shared_runners?_registration_token$|gitlab_initial_shared_runners`)
 	// registrationNames hold a registration token, or say where one is.
-	registrationNames = regexp.MustCompile(`(?:(?:registration|register)_?|(?:^|_)reg_(?:runner_)?)tokens?(?:_(?:ssm|secure|secret|parameter|param|store|name|path|file|arn|key|id|ref|value|vault|gcp|aws|url|env|var|base64|b64|cmd|command|from|field|property|plain|default))*$|^registration_config_file$|^token_registration$`)
+	registrationNames = lazyregexp.New(`(?:(?:registration|register)_?|(?:^|_)reg_(?:runner_)?)tokens?(?:_(?:ssm|secure|secret|parameter|param|store|name|path|file|arn|key|id|ref|value|vault|gcp|aws|url|env|var|base64|b64|cmd|command|from|field|property|plain|default))*$|^registration_config_file$|^token_registration$`)
 	// settings are about registration tokens and hold none.
-	settings = regexp.MustCompile(`(?:allow|reset|enable|disable|enabled|disabled|type|has|is|use|valid|rotate|require|requires|validity|expiration|expires|expiry|kms)_|_(?:type|enabled|disabled|length|kms_key|kms|expires_at|expiration|description|tags|required|help|valid|version)$`)
+	settings = lazyregexp.New(`(?:allow|reset|enable|disable|enabled|disabled|type|has|is|use|valid|rotate|require|requires|validity|expiration|expires|expiry|kms)_|_(?:type|enabled|disabled|length|kms_key|kms|expires_at|expiration|description|tags|required|help|valid|version)$`)
 	// otherProducts have runners, and registration tokens, of their own.
-	otherProducts = regexp.MustCompile(`github|gitea|forgejo|act_runner|actrunner|azure_?devops|azp_|woodpecker|drone|buildkite|firebase|fcm|matrix|synapse|wvd|avd|host_?pool|device|push|zulip|teamcity|bamboo|octopus|consul|harness|circleci|actions|arc_`)
+	otherProducts = lazyregexp.New(`github|gitea|forgejo|act_runner|actrunner|azure_?devops|azp_|woodpecker|drone|buildkite|firebase|fcm|matrix|synapse|wvd|avd|host_?pool|device|push|zulip|teamcity|bamboo|octopus|consul|harness|circleci|actions|arc_`)
 	// runnerTokens hold a runner's authentication token.
-	runnerTokens = regexp.MustCompile(`(?:^|_)(?:runners?|ci_server|gitlab_runner\w*|gitlab_ci)(?:_auth(?:entication)?)?_token$|^glrt$|runner_authentication_token$|runner_auth_token$|^glr_auth_token$`)
+	runnerTokens = lazyregexp.New(`(?:^|_)(?:runners?|ci_server|gitlab_runner\w*|gitlab_ci)(?:_auth(?:entication)?)?_token$|^glrt$|runner_authentication_token$|runner_auth_token$|^glr_auth_token$`)
 )
 
 // isSeed reports a name by which a server is given a registration token to start

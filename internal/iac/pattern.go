@@ -2,28 +2,29 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 var (
 	// tokenName finds names that speak of tokens, and the option of NixOS that
 	// names a file with one.
-	tokenName = regexp.MustCompile(`[A-Za-z_][A-Za-z0-9_-]*(?:[Tt]oken|TOKEN)[A-Za-z0-9_-]*|registrationConfigFile`)
-	assigns   = regexp.MustCompile(`^["'\]\)]*[ \t]*(?:=>|:=|\?=|\+=|=|:)[ \t]*`)
-	compared  = regexp.MustCompile(`^["'\]\)]*[ \t]*(?:==|=~|!=|===)`)
+	tokenName = lazyregexp.New(`[A-Za-z_][A-Za-z0-9_-]*(?:[Tt]oken|TOKEN)[A-Za-z0-9_-]*|registrationConfigFile`)
+	assigns   = lazyregexp.New(`^["'\]\)]*[ \t]*(?:=>|:=|\?=|\+=|=|:)[ \t]*`)
+	compared  = lazyregexp.New(`^["'\]\)]*[ \t]*(?:==|=~|!=|===)`)
 
 	phrases = []struct {
 		what string
-		re   *regexp.Regexp
+		re   *lazyregexp.Regexp
 	}{
-		{"flag", regexp.MustCompile(`(?:^|[^A-Za-z0-9_-])(--?registration-token)(?:$|[^A-Za-z0-9_-])`)},
-		{"rails", regexp.MustCompile(`((?:current_application_settings|ApplicationSetting[\w.:()]*|CurrentSettings|settings?|project|group|namespace|Project\.\w+\([^)]*\)|Group\.\w+\([^)]*\)|find_by_full_path\([^)]*\)|\w+)\.(?:re)?(?:set_)?runners_(?:registration_)?token!?)(?:$|[^A-Za-z0-9_])`)},
-		{"rails", regexp.MustCompile(`(?i)\b(runners_registration_token)\b\s+from\b`)},
-		{"reset", regexp.MustCompile(`(runners/reset_registration_token|runnersRegistrationTokenReset)`)},
-		{"secret", regexp.MustCompile(`(/secrets/runner-registration-token|\.data\.runner-registration-token|data\\?["'\[.]+runner-registration-token)`)},
-		{"helm", regexp.MustCompile(`(?:^|[^A-Za-z0-9_])(runnerRegistrationToken)=`)},
+		{"flag", lazyregexp.New(`(?:^|[^A-Za-z0-9_-])(--?registration-token)(?:$|[^A-Za-z0-9_-])`)},
+		{"rails", lazyregexp.New(`((?:current_application_settings|ApplicationSetting[\w.:()]*|CurrentSettings|settings?|project|group|namespace|Project\.\w+\([^)]*\)|Group\.\w+\([^)]*\)|find_by_full_path\([^)]*\)|\w+)\.(?:re)?(?:set_)?runners_(?:registration_)?token!?)(?:$|[^A-Za-z0-9_])`)},
+		{"rails", lazyregexp.New(`(?i)\b(runners_registration_token)\b\s+from\b`)},
+		{"reset", lazyregexp.New(`(runners/reset_registration_token|runnersRegistrationTokenReset)`)},
+		{"secret", lazyregexp.New(`(/secrets/runner-registration-token|\.data\.runner-registration-token|data\\?["'\[.]+runner-registration-token)`)},
+		{"helm", lazyregexp.New(`(?:^|[^A-Za-z0-9_])(runnerRegistrationToken)=`)},
 	}
 )
 
@@ -104,7 +105,7 @@ func firstValue(v view) view {
 }
 
 // identifier is an expression that names something, in most languages.
-var identifier = regexp.MustCompile(`^[A-Za-z_@$][\w.@$:]*(?:[(\[].*)?$`)
+var identifier = lazyregexp.New(`^[A-Za-z_@$][\w.@$:]*(?:[(\[].*)?$`)
 
 // reference marks a value that is not a literal: its text says so to classOf.
 func (v view) reference() view {
@@ -112,7 +113,7 @@ func (v view) reference() view {
 }
 
 var (
-	commandStart = regexp.MustCompile(`\bregister\b|--(?:registration-)?token\b|api/v4/runners|[A-Za-z]RegistrationToken=`)
+	commandStart = lazyregexp.New(`\bregister\b|--(?:registration-)?token\b|api/v4/runners|[A-Za-z]RegistrationToken=`)
 )
 
 // commands finds the words of commands: on a line, or in the brackets of a list.
@@ -220,7 +221,7 @@ func lineAround(text []byte, at int) (int, int) {
 	return start, at + end
 }
 
-var shout = regexp.MustCompile(`(?im)^.*\b(Write-(?:Host|Output|Verbose|Information|Warning|Debug)|Console\]::WriteLine)\b.*$`)
+var shout = lazyregexp.New(`(?im)^.*\b(Write-(?:Host|Output|Verbose|Information|Warning|Debug)|Console\]::WriteLine)\b.*$`)
 
 // shouts finds what PowerShell prints.
 func (f *file) shouts(v view) {
@@ -234,7 +235,7 @@ func (f *file) shouts(v view) {
 	}
 }
 
-var request = regexp.MustCompile(`(?i)(?:\.post|\.Post\w*|method["']?\s*[:=]\s*["']post)\b[^\n]*?(api/v4/runners)(?:["'\s?]|/["']|$)`)
+var request = lazyregexp.New(`(?i)(?:\.post|\.Post\w*|method["']?\s*[:=]\s*["']post)\b[^\n]*?(api/v4/runners)(?:["'\s?]|/["']|$)`)
 
 // requests finds calls of POST /runners.
 func (f *file) requests(v view) {

@@ -3,10 +3,11 @@ package iac
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"rekey/internal/lazyregexp"
 )
 
 // What the role riemers.gitlab-runner calls its tokens: with the type below it
@@ -210,9 +211,9 @@ func valueOf(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-var protected = regexp.MustCompile(`(?i)^(?:true|yes|on|1)$`)
+var protected = lazyregexp.New(`(?i)^(?:true|yes|on|1)$`)
 
-var number = regexp.MustCompile(`^\d+$`)
+var number = lazyregexp.New(`^\d+$`)
 
 // ofModule reports an argument of community.general.gitlab_runner, which makes
 // runners by POST /user/runners when it is given no registration token.

@@ -2,9 +2,10 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // place is where a field stands among its like: for an entry of a list that has a
@@ -67,7 +68,7 @@ func (w *rewriter) lastLine(first, column int) int {
 }
 
 // pairHead is what may stand before the name of a pair on its line.
-var pairHead = regexp.MustCompile(`^( *)(- +)?(\{ *)?["']?\w+["']? *: +["']?$`)
+var pairHead = lazyregexp.New(`^( *)(- +)?(\{ *)?["']?\w+["']? *: +["']?$`)
 
 // entry is where the entry of a list begins that a pair is; it has its lines for
 // itself.

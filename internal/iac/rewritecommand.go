@@ -2,15 +2,15 @@ package iac
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // gap is what may stand between two words of a command, and be taken out with one:
 // blanks, continued lines, the marks of a list.
-var gap = regexp.MustCompile("^(?:[\\s,\"'\\\\`^]|- )*$")
+var gap = lazyregexp.New("^(?:[\\s,\"'\\\\`^]|- )*$")
 
 // command mends a call of gitlab-runner register: the flag of the token, and the
 // arguments that belong to the runner's record.
@@ -123,7 +123,7 @@ func (w *rewriter) takeOut(s site, flags []flag, c *change) ([]flag, bool) {
 
 var (
 	boolean = map[string]bool{"locked": true, "run-untagged": true, "paused": true}
-	truth   = regexp.MustCompile(`(?i)^(?:true|false|1|0|t|f)$`)
+	truth   = lazyregexp.New(`(?i)^(?:true|false|1|0|t|f)$`)
 )
 
 func (w *rewriter) wordIndex(s site, where Span) int {
@@ -281,4 +281,4 @@ func variableIn(value string) (string, bool) {
 	return m[1] + m[2] + m[3], true
 }
 
-var onlyReference = regexp.MustCompile(`^(?:\$\{(?:env:)?([\w.]+)[^}]*\}|\$(?:env:)?(\w+)|\{\{-?\s*(\w[\w.]*)[^}]*\}\})$`)
+var onlyReference = lazyregexp.New(`^(?:\$\{(?:env:)?([\w.]+)[^}]*\}|\$(?:env:)?(\w+)|\{\{-?\s*(\w[\w.]*)[^}]*\}\})$`)

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // around are the lines of context that a diff shows.
@@ -167,4 +167,4 @@ func redacted(text string, hidden []rekey.Token) string {
 
 // almost is a token that lost characters, or one of a test: whatever it is, it is
 // not shown.
-var almost = regexp.MustCompile(`\b(?:GR1348941|gl[a-z]{2,6}-)[\w-]{8,}`)
+var almost = lazyregexp.New(`\b(?:GR1348941|gl[a-z]{2,6}-)[\w-]{8,}`)

@@ -3,9 +3,10 @@ package iac
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // What the formats call a registration token, and what takes its place.
@@ -172,7 +173,7 @@ func (w *rewriter) ownLine(s site) (edit, bool) {
 }
 
 // folded is a line whose value goes on below it.
-var folded = regexp.MustCompile(`[:=]\s*[|>][-+\d]*\s*$|[:={\[(]\s*$|<<`)
+var folded = lazyregexp.New(`[:=]\s*[|>][-+\d]*\s*$|[:={\[(]\s*$|<<`)
 
 // readByRunner reports a variable that gitlab-runner itself reads: of a container
 // with its image, or beside a register without a token.
@@ -185,7 +186,7 @@ func (w *rewriter) readByRunner(s site) bool {
 	}) && !w.j.flagged
 }
 
-var containerImage = regexp.MustCompile(`gitlab/gitlab-runner|gitlab-org/gitlab-runner|/gitlab-runner:`)
+var containerImage = lazyregexp.New(`gitlab/gitlab-runner|gitlab-org/gitlab-runner|/gitlab-runner:`)
 
 // variable renames a variable of a container or an environment, and takes out those
 // that belong to the record.
@@ -257,7 +258,7 @@ func (w *rewriter) decideLegacy(f Finding) {
 	w.decide(f.Where.Start, decision(f, w.bytes(f.Where)))
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z_][\w.-]*$`)
+var plainName = lazyregexp.New(`^[A-Za-z_][\w.-]*$`)
 
 func decision(f Finding, name string) string {
 	switch {

@@ -2,11 +2,12 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"rekey/internal/lazyregexp"
 )
 
 // Provider names: https://registry.terraform.io/providers/gitlabhq/gitlab documents
@@ -18,7 +19,7 @@ const (
 
 // ownerToken is where a registration token comes from when it tells whose runner
 // it makes.
-var ownerToken = regexp.MustCompile(`^((?:data\.)?gitlab_(group|project)\.[\w-]+(?:\[[^\]]*\])?)\.runners_token$`)
+var ownerToken = lazyregexp.New(`^((?:data\.)?gitlab_(group|project)\.[\w-]+(?:\[[^\]]*\])?)\.runners_token$`)
 
 // scopeOf says what a registration token is for, as an attribute of
 // gitlab_user_runner.
@@ -160,7 +161,7 @@ func (w *rewriter) decideResource(b *hclsyntax.Block) {
 }
 
 // behindToken is the attribute of gitlab_runner that has another name now.
-var behindToken = regexp.MustCompile(`\.(authentication_token)\b`)
+var behindToken = lazyregexp.New(`\.(authentication_token)\b`)
 
 // references follow a resource to its new name, and its token's attribute wherever
 // an expression that reads the resource names it.

@@ -2,11 +2,11 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // literal takes a token out of the text and puts a reference there that the format
@@ -195,7 +195,7 @@ func (w *rewriter) inShell(at Span, variable string, nested, block bool) []edit 
 	return []edit{edited(w.f.raw, at, text)}
 }
 
-var upperName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+var upperName = lazyregexp.New(`^[A-Z][A-Z0-9_]*$`)
 
 // assigned is the name that a literal is the value of.
 func (w *rewriter) assigned(at Span) (string, bool) {
@@ -233,8 +233,8 @@ func (w *rewriter) expression(at Span, text string) []edit {
 }
 
 var (
-	importsOS   = regexp.MustCompile(`(?m)^import (?:[\w, ]*\b)?os\b`)
-	firstImport = regexp.MustCompile(`(?m)^(?:import|from) \w`)
+	importsOS   = lazyregexp.New(`(?m)^import (?:[\w, ]*\b)?os\b`)
+	firstImport = lazyregexp.New(`(?m)^(?:import|from) \w`)
 )
 
 // The dialects of YAML, by who reads it.
@@ -249,11 +249,11 @@ const (
 )
 
 var (
-	ansibleText  = regexp.MustCompile(`(?m)^\s*-?\s*(?:hosts|tasks|roles|become|gather_facts|ansible\.builtin\.\w+|include_role|import_role|gitlab_runner_\w+):`)
-	ansiblePath  = regexp.MustCompile(`(?:^|/)(?:tasks|defaults|vars|group_vars|host_vars|handlers|playbooks?|roles)/|ansible`)
-	composeText  = regexp.MustCompile(`(?m)^services:`)
-	kubeText     = regexp.MustCompile(`(?m)^apiVersion:`)
-	pipelineText = regexp.MustCompile(`(?m)^(?:stages|before_script|jobs|on):|^\s+(?:script|before_script):`)
+	ansibleText  = lazyregexp.New(`(?m)^\s*-?\s*(?:hosts|tasks|roles|become|gather_facts|ansible\.builtin\.\w+|include_role|import_role|gitlab_runner_\w+):`)
+	ansiblePath  = lazyregexp.New(`(?:^|/)(?:tasks|defaults|vars|group_vars|host_vars|handlers|playbooks?|roles)/|ansible`)
+	composeText  = lazyregexp.New(`(?m)^services:`)
+	kubeText     = lazyregexp.New(`(?m)^apiVersion:`)
+	pipelineText = lazyregexp.New(`(?m)^(?:stages|before_script|jobs|on):|^\s+(?:script|before_script):`)
 )
 
 func (w *rewriter) dialect() dialect {

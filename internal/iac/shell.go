@@ -2,10 +2,11 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"rekey/internal/lazyregexp"
 )
 
 // shell reads a shell script, also one that a template makes.
@@ -90,7 +91,7 @@ func (r *shellReader) pipe(n *syntax.BinaryCmd) {
 }
 
 // commandInText is a command that is put together in a variable.
-var commandInText = regexp.MustCompile(`(?s)gitlab-runner.*\sregister\s`)
+var commandInText = lazyregexp.New(`(?s)gitlab-runner.*\sregister\s`)
 
 // array takes the elements of a bash array for the words of a command: so they
 // are written to be used.
@@ -159,7 +160,7 @@ func (r *shellReader) speech(st *syntax.Stmt, call *syntax.CallExpr, words []wor
 }
 
 // returned is what follows an echo that is a script's result.
-var returned = regexp.MustCompile(`^["']?\s*(?:&&|;|\n)\s*(?:exit|return)\b|^\s*$`)
+var returned = lazyregexp.New(`^["']?\s*(?:&&|;|\n)\s*(?:exit|return)\b|^\s*$`)
 
 // onlyVariable reports a word that is a variable and no more, as a function
 // returns its result.
@@ -279,8 +280,8 @@ func heredocName(st *syntax.Stmt, words []word) string {
 }
 
 var (
-	continued  = regexp.MustCompile("[\\\\`^][ \\t]*\\r?\\n")
-	assignment = regexp.MustCompile(`^\s*(?:export\s+|set\s+|local\s+|readonly\s+|declare\s+(?:-\w+\s+)*|\$(?:env:|script:|global:)?)?([A-Za-z_]\w*)\s*=\s*(.*)$`)
+	continued  = lazyregexp.New("[\\\\`^][ \\t]*\\r?\\n")
+	assignment = lazyregexp.New(`^\s*(?:export\s+|set\s+|local\s+|readonly\s+|declare\s+(?:-\w+\s+)*|\$(?:env:|script:|global:)?)?([A-Za-z_]\w*)\s*=\s*(.*)$`)
 )
 
 // shellLines reads a script that does not parse: line by line, continued lines
@@ -321,7 +322,7 @@ func (f *file) shellLine(line view, depth int) {
 	f.see(site{kind: siteCommand, words: words, text: "shell", stdin: line, hasIn: piped(words)})
 }
 
-var shellVariable = regexp.MustCompile(`\$\{?(?:env:)?([A-Za-z_]\w*)\}?`)
+var shellVariable = lazyregexp.New(`\$\{?(?:env:)?([A-Za-z_]\w*)\}?`)
 
 // variablesIn returns the variables that a line names.
 func variablesIn(line view) []word {

@@ -2,7 +2,8 @@ package iac
 
 import (
 	"bytes"
-	"regexp"
+
+	"rekey/internal/lazyregexp"
 )
 
 // hole stands for a template expression in a text that a parser reads: a letter,
@@ -11,15 +12,15 @@ const hole = 'x'
 
 var (
 	// jinja are the expressions of Jinja, Go templates and ERB.
-	jinja = regexp.MustCompile(`(?s)\{\{.*?\}\}|<%.*?%>`)
+	jinja = lazyregexp.New(`(?s)\{\{.*?\}\}|<%.*?%>`)
 	// jinjaStatement are their statements and comments, which stand for no text.
-	jinjaStatement = regexp.MustCompile(`(?s)\{%.*?%\}|\{#.*?#\}|\{\{-?\s*/\*.*?\*/\s*-?\}\}|\{\{-?\s*(?:if|else|end|range|with|define|block|template|break|continue|\$\w+\s*:?=)\b[^}]*\}\}|<%-?\s*(?:if|else|elsif|end|unless|@?\w+\.each)\b.*?%>`)
+	jinjaStatement = lazyregexp.New(`(?s)\{%.*?%\}|\{#.*?#\}|\{\{-?\s*/\*.*?\*/\s*-?\}\}|\{\{-?\s*(?:if|else|end|range|with|define|block|template|break|continue|\$\w+\s*:?=)\b[^}]*\}\}|<%-?\s*(?:if|else|elsif|end|unless|@?\w+\.each)\b.*?%>`)
 	// directive is a directive of a Terraform template.
-	directive = regexp.MustCompile(`%\{[^}\n]*\}`)
+	directive = lazyregexp.New(`%\{[^}\n]*\}`)
 	// interpolation is one of Terraform that no shell would take for a variable.
-	interpolation = regexp.MustCompile(`\$\{[^}\n"]*[^A-Za-z0-9_}\n:\-+?=/#%*@,^!"'$\\ ][^}\n]*\}`)
+	interpolation = lazyregexp.New(`\$\{[^}\n"]*[^A-Za-z0-9_}\n:\-+?=/#%*@,^!"'$\\ ][^}\n]*\}`)
 	// escapedInterpolation is what templatefile turns into ${.
-	escapedInterpolation = regexp.MustCompile(`\$\$\{|%%\{`)
+	escapedInterpolation = lazyregexp.New(`\$\$\{|%%\{`)
 )
 
 // untemplated masks template marks so that a parser of the language underneath can
@@ -104,7 +105,7 @@ func unterraformed(v view) view {
 	return v.masked(text)
 }
 
-func blot(text []byte, what *regexp.Regexp, with byte) {
+func blot(text []byte, what *lazyregexp.Regexp, with byte) {
 	for _, m := range what.FindAllIndex(text, -1) {
 		fill(text[m[0]:m[1]], with)
 	}
@@ -120,4 +121,4 @@ func fill(part []byte, with byte) {
 
 // fillIn is a place that a person fills in, and that a shell would take for two
 // redirections.
-var fillIn = regexp.MustCompile(`(?:^|[\s="'])<[A-Za-z][\w -]*>(?:["'\s\\]|$)`)
+var fillIn = lazyregexp.New(`(?:^|[\s="'])<[A-Za-z][\w -]*>(?:["'\s\\]|$)`)

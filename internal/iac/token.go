@@ -3,11 +3,11 @@ package iac
 import (
 	"bytes"
 	"encoding/base64"
-	"regexp"
 	"slices"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // sighting is a token of a known shape in a text.
@@ -137,14 +137,14 @@ func (s *sighting) leftEdge(text []byte) bool {
 }
 
 var (
-	routableTail = regexp.MustCompile(`^(?:\.01)?\.[0-9a-z]{9}`)
+	routableTail = lazyregexp.New(`^(?:\.01)?\.[0-9a-z]{9}`)
 	// glued is what may stand before a token without a boundary: an escape, a
 	// percent-encoded character, a short flag.
-	glued = regexp.MustCompile(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|[%=][0-9A-F]{2}|(?:^|[^A-Za-z0-9_.-])-[rt])$`)
+	glued = lazyregexp.New(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|[%=][0-9A-F]{2}|(?:^|[^A-Za-z0-9_.-])-[rt])$`)
 	// gluedName is the prefix of an instance behind such a thing.
-	gluedName = regexp.MustCompile(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|[%=][0-9A-F]{2}|(?:^|[^A-Za-z0-9_.-])-[rt])([A-Za-z0-9][A-Za-z0-9_.-]*-)$`)
+	gluedName = lazyregexp.New(`(?:\\[nrt]|\\u[0-9a-fA-F]{4}|[%=][0-9A-F]{2}|(?:^|[^A-Za-z0-9_.-])-[rt])([A-Za-z0-9][A-Za-z0-9_.-]*-)$`)
 	// trimmedPrefix is the prefix of an instance, as its administrator chose it.
-	trimmedPrefix = regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9_.-]{0,40}-$`)
+	trimmedPrefix = lazyregexp.New(`[A-Za-z0-9][A-Za-z0-9_.-]{0,40}-$`)
 )
 
 func routable(text []byte) bool {

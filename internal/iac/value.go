@@ -1,10 +1,10 @@
 package iac
 
 import (
-	"regexp"
 	"strings"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // valueClass says what stands where a token belongs.
@@ -19,11 +19,11 @@ const (
 
 var (
 	// references are what no token holds and what stands for another value.
-	references = regexp.MustCompile("[$`{}<>()\\[\\]]|%[A-Za-z_]\\w*%|^(?:var|local|data|module|each|self|path|random_password|aws_\\w+|google_\\w+|azurerm_\\w+|vault_\\w+|gitlab_\\w+|config|builtins|lookup|props|os|self|ENV|env|process)\\.|" +
+	references = lazyregexp.New("[$`{}<>()\\[\\]]|%[A-Za-z_]\\w*%|^(?:var|local|data|module|each|self|path|random_password|aws_\\w+|google_\\w+|azurerm_\\w+|vault_\\w+|gitlab_\\w+|config|builtins|lookup|props|os|self|ENV|env|process)\\.|" +
 		`^(?:arn:|ssm:|vault:|secretsmanager:|ref\+|op://|sops:|ENC\[|AQI|projects/|kv/)|@@?\w+@@?`)
-	paths = regexp.MustCompile(`^\.{0,2}/|^[A-Za-z]:\\|^~/|^file:|^https?:`)
+	paths = lazyregexp.New(`^\.{0,2}/|^[A-Za-z]:\\|^~/|^file:|^https?:`)
 
-	fakeWord = regexp.MustCompile(`(?i)redacted|replace|change[_-]?(?:me|this|it)|changeit|placeholder|dummy|example|sample|insert|your|to-?be-|to_be_|todo|fixme|tbd|xxxx|\*\*\*|\.\.\.|…|^(?:none|null|nil|true|false|yes|no|omit|undefined|unset|empty|absent|present)$|^fake|[_-]fake|here$|^my[_-]|^some[_-]|^the[_-]|^an?[_-]|^test[_-]?|[_-]test$|^__.*__$|^@.*@$|^%.*%$|^#|secret$|^token|token$|^foo|^bar\b|^abc|^1234|^dummy`)
+	fakeWord = lazyregexp.New(`(?i)redacted|replace|change[_-]?(?:me|this|it)|changeit|placeholder|dummy|example|sample|insert|your|to-?be-|to_be_|todo|fixme|tbd|xxxx|\*\*\*|\.\.\.|…|^(?:none|null|nil|true|false|yes|no|omit|undefined|unset|empty|absent|present)$|^fake|[_-]fake|here$|^my[_-]|^some[_-]|^the[_-]|^an?[_-]|^test[_-]?|[_-]test$|^__.*__$|^@.*@$|^%.*%$|^#|secret$|^token|token$|^foo|^bar\b|^abc|^1234|^dummy`)
 )
 
 // classOf judges what was written where a token belongs.
@@ -58,8 +58,8 @@ func fake(text string) bool {
 }
 
 var (
-	shapePrefix = regexp.MustCompile(`(?:^|-)gl[a-z]{2,6}-$`)
-	fakePart    = regexp.MustCompile(`(?i)example|placeholder|changeme|redacted|your[_-]|replace|dummy|sample|_token_|-token-|abcdefghij|0123456789|1234567890`)
+	shapePrefix = lazyregexp.New(`(?:^|-)gl[a-z]{2,6}-$`)
+	fakePart    = lazyregexp.New(`(?i)example|placeholder|changeme|redacted|your[_-]|replace|dummy|sample|_token_|-token-|abcdefghij|0123456789|1234567890`)
 )
 
 // looksIssued reports a text as random as GitLab's: long, and of two kinds of
@@ -100,7 +100,7 @@ func wordy(s string) bool {
 	return true
 }
 
-var capitalised = regexp.MustCompile(`^[A-Z][a-z]+$|^[a-z]+[0-9]{1,2}$`)
+var capitalised = lazyregexp.New(`^[A-Z][a-z]+$|^[a-z]+[0-9]{1,2}$`)
 
 // secretive reports a short literal that may well be a secret someone chose.
 func secretive(s string) bool {

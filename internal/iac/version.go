@@ -2,8 +2,9 @@ package iac
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
+
+	"rekey/internal/lazyregexp"
 )
 
 // pinned is what a place says of a version: of the runner's image, of the chart, of
@@ -15,9 +16,9 @@ type pinned struct {
 }
 
 var (
-	runnerImage = regexp.MustCompile(`gitlab/gitlab-runner:(?:alpine-|ubuntu-|ubi-fips-)?v?([0-9]{1,2})\.([0-9]{1,2})`)
-	pin         = regexp.MustCompile(`^[~^>=<! ]*v?([0-9]{1,2})\.([0-9]{1,3})|^[~^>=<! ]*v?([0-9]{1,2})$`)
-	open        = regexp.MustCompile(`^\s*>=?\s`)
+	runnerImage = lazyregexp.New(`gitlab/gitlab-runner:(?:alpine-|ubuntu-|ubi-fips-)?v?([0-9]{1,2})\.([0-9]{1,2})`)
+	pin         = lazyregexp.New(`^[~^>=<! ]*v?([0-9]{1,2})\.([0-9]{1,3})|^[~^>=<! ]*v?([0-9]{1,2})$`)
+	open        = lazyregexp.New(`^\s*>=?\s`)
 )
 
 // images notes the versions of the runner's image.
@@ -78,7 +79,7 @@ func (j *judge) versions() {
 	}
 }
 
-var newResource = regexp.MustCompile(`"gitlab_user_runner"`)
+var newResource = lazyregexp.New(`"gitlab_user_runner"`)
 
 func (j *judge) version(p pinned, evidence string) {
 	j.raise(raised{slug: VersionOutside, where: p.where.span(), value: p.where.span(), evidence: evidence})

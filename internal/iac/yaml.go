@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+
+	"rekey/internal/lazyregexp"
 )
 
-var documentMark = regexp.MustCompile(`(?m)^---(?:[ \t].*)?\r?$`)
+var documentMark = lazyregexp.New(`(?m)^---(?:[ \t].*)?\r?$`)
 
 // yaml reads YAML and JSON, document by document: one that does not parse is read
 // by patterns and takes none of the others with it.
@@ -81,7 +82,7 @@ func (r *yamlReader) offset(n *yaml.Node) int {
 	return i
 }
 
-var properties = regexp.MustCompile(`^(?:[!&][^\s]*[ \t]+)+`)
+var properties = lazyregexp.New(`^(?:[!&][^\s]*[ \t]+)+`)
 
 // scalar is the text of a scalar node as it stands in the file, without quotes;
 // of a block scalar the lines, indented as they are.
@@ -302,7 +303,7 @@ func debugged(key string, path []string) bool {
 	return (key == "msg" || key == "var") && (parent == "debug" || parent == "ansible.builtin.debug")
 }
 
-var jinjaName = regexp.MustCompile(`[A-Za-z_]\w*`)
+var jinjaName = lazyregexp.New(`[A-Za-z_]\w*`)
 
 // shown returns the variables that a debug task prints.
 func (r *yamlReader) shown(key string, text view) []word {
@@ -398,7 +399,7 @@ func (r *yamlReader) web(at map[string]*yaml.Node) {
 	}
 }
 
-var runnersEnd = regexp.MustCompile(`^api/v4/runners/?(?:\?|["'\s]|$)`)
+var runnersEnd = lazyregexp.New(`^api/v4/runners/?(?:\?|["'\s]|$)`)
 
 func (r *yamlReader) sequence(n *yaml.Node, path []string) {
 	var words []word
@@ -419,7 +420,7 @@ func (r *yamlReader) sequence(n *yaml.Node, path []string) {
 	}
 }
 
-var listed = regexp.MustCompile(`^([A-Za-z_][\w.-]*)=`)
+var listed = lazyregexp.New(`^([A-Za-z_][\w.-]*)=`)
 
 // lone is a scalar in a list: NAME=VALUE of an environment, a command line, an
 // argument.

@@ -3,10 +3,10 @@ package lab
 import (
 	"maps"
 	"net/http"
-	"regexp"
 	"strconv"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // flagRow is a feature flag of GitLab that the lab acts on. Other names are kept
@@ -159,7 +159,7 @@ func getFlagDefinitions(c *call) (answer, error) {
 
 var (
 	setFlagParams = takes(need("value", text), may("key", text, "percentage_of_actors", "percentage_of_time"), may("force", boolean))
-	percentage    = regexp.MustCompile(`^(100|[1-9]?[0-9])$`)
+	percentage    = lazyregexp.New(`^(100|[1-9]?[0-9])$`)
 )
 
 // postFlag is POST /features/:name with true, false or a percentage.

@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"rekey/internal/lazyregexp"
 )
 
 // Middleware wraps the handler of API requests: the seam where ordered faults
@@ -38,7 +39,7 @@ func (s *Server) Handler() http.Handler {
 	}))
 }
 
-var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var requestIDPattern = lazyregexp.New(`^[A-Za-z0-9_-]{1,128}$`)
 
 // identified sets the headers by which clients know a GitLab and one by which
 // people know the lab, and turns a panic into GitLab's 500.

@@ -3,8 +3,9 @@ package lab
 import (
 	"database/sql"
 	"errors"
-	"regexp"
 	"strconv"
+
+	"rekey/internal/lazyregexp"
 )
 
 const (
@@ -14,7 +15,7 @@ const (
 
 var (
 	visibilities = []string{"private", "internal", "public"}
-	pathPattern  = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}$`)
+	pathPattern  = lazyregexp.New(`^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}$`)
 )
 
 // namespace is a group, or the place of a user's own projects.

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -51,14 +52,15 @@ func spelled(text any) string {
 	return fmt.Sprint(text)
 }
 
-// pages has a template for each page, every one inside layout.html.
-var pages = func() map[string]*template.Template {
+// pages has a template for each page, every one inside layout.html. They are read
+// when the first is asked for: most processes serve none.
+var pages = sync.OnceValue(func() map[string]*template.Template {
 	all := map[string]*template.Template{}
 	for _, name := range []string{"accepted", "job", "jobs", "newrunner", "overview", "refused", "runner", "runners", "settings", "signin", "token"} {
 		all[name] = template.Must(template.New("layout.html").Funcs(pageFuncs).ParseFS(pageFiles, "page/layout.html", "page/"+name+".html"))
 	}
 	return all
-}()
+})
 
 // pageView is what the layout shows around the body of a page.
 type pageView struct {
@@ -169,7 +171,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name string, view pageView) {
 	view.Version, view.Profile, view.Now, view.Path = s.version.String(), s.profile, at(s.now()), r.URL.Path
 	var out bytes.Buffer
-	if err := pages[name].Execute(&out, view); err != nil {
+	if err := pages()[name].Execute(&out, view); err != nil {
 		s.log.Error("page failed", "page", name, "error", err)
 		http.Error(w, "500 Internal Server Error", http.StatusInternalServerError)
 		return

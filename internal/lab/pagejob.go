@@ -3,11 +3,12 @@ package lab
 import (
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"rekey/internal/lazyregexp"
 )
 
 // pageJobsRow lists jobs of every project where the user is Reporter or more.
@@ -96,9 +97,9 @@ func (p *visit) jobAndTrace(from int) (jobEntity, tracePart, error) {
 }
 
 var (
-	escapeCode  = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
-	sectionMark = regexp.MustCompile("section_(?:start|end):[0-9]+:[^\r\n]*\r(?:\x1b\\[0K)?")
-	openEscape  = regexp.MustCompile("(?:\x1b(?:\\[[0-9;?]*)?|section_[^\r\n]*|\r)$")
+	escapeCode  = lazyregexp.New("\x1b\\[[0-9;?]*[A-Za-z]")
+	sectionMark = lazyregexp.New("section_(?:start|end):[0-9]+:[^\r\n]*\r(?:\x1b\\[0K)?")
+	openEscape  = lazyregexp.New("(?:\x1b(?:\\[[0-9;?]*)?|section_[^\r\n]*|\r)$")
 )
 
 // settled is how much of a growing log may be shown: not half a character, half a

@@ -4,9 +4,10 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // project is a repository with CI.
@@ -79,7 +80,7 @@ var projectParams = takes(may("description", text), may("visibility", text, visi
 
 var createProjectParams = projectParams.and(may("namespace_id", integer), may("initialize_with_readme", boolean))
 
-var slugPattern = regexp.MustCompile(`[^a-z0-9_.-]+`)
+var slugPattern = lazyregexp.New(`[^a-z0-9_.-]+`)
 
 func postProject(c *call) (answer, error) {
 	if c.text("name") == "" && c.text("path") == "" {

@@ -7,7 +7,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"regexp"
+
+	"rekey/internal/lazyregexp"
 )
 
 // fileChange is one file of a commit; remove deletes it.
@@ -83,7 +84,7 @@ var (
 		may("start_branch", text), may("last_commit_id", text))
 	deleteFileParams = takes(need("branch", text), need("commit_message", text))
 	refParams        = takes(may("ref", text))
-	lastSlash        = regexp.MustCompile(`[^/]*$`)
+	lastSlash        = lazyregexp.New(`[^/]*$`)
 )
 
 // fileWritten is the answer to a created or updated file.

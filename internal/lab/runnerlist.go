@@ -2,9 +2,10 @@ package lab
 
 import (
 	"net/http"
-	"regexp"
 
 	"encoding/json"
+
+	"rekey/internal/lazyregexp"
 )
 
 var (
@@ -12,7 +13,7 @@ var (
 	filterParams   = []param{may("type", text, instanceType, groupType, projectType), may("status", text, runnerStatuses...),
 		may("paused", boolean), may("tag_list", words), may("version_prefix", text)}
 	listParams    = takes(filterParams...).and(may("scope", text, "specific", "shared", "active", "paused", "online", "offline", instanceType, groupType, projectType))
-	versionPrefix = regexp.MustCompile(`^[\d+.]+`)
+	versionPrefix = lazyregexp.New(`^[\d+.]+`)
 )
 
 // runnerFilters turns the query into SQL over runners r. tag_list wants every tag.

@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
 	"rekey"
+	"rekey/internal/lazyregexp"
 )
 
 // Snapshot is a backup of the lab under DIR/snapshots/NAME: the database, and
@@ -25,7 +25,7 @@ type Snapshot struct {
 	Bytes   int64     `json:"bytes"`
 }
 
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+var namePattern = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 func checkName(what, name string) error {
 	if !namePattern.MatchString(name) {

@@ -2,8 +2,9 @@ package lab
 
 import (
 	"net/http"
-	"regexp"
 	"strings"
+
+	"rekey/internal/lazyregexp"
 )
 
 // user is a person; id 1 is the administrator root.
@@ -69,9 +70,9 @@ func (c *call) userEntity(u user) userEntity {
 }
 
 // botName is the form that the users behind project and group access tokens have.
-var botName = regexp.MustCompile(`^(project|group)_[0-9]+_bot_[0-9a-f]{32}$`)
+var botName = lazyregexp.New(`^(project|group)_[0-9]+_bot_[0-9a-f]{32}$`)
 
-var usernamePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$`)
+var usernamePattern = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$`)
 
 var createUserParams = takes(need("email", text), need("name", text), may("username", text), may("password", text),
 	may("reset_password", boolean), may("force_random_password", boolean), may("admin", boolean), may("skip_confirmation", boolean))

@@ -4,8 +4,9 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
+
+	"rekey/internal/lazyregexp"
 )
 
 // ciVariable is a CI/CD variable of a project, a group or the instance.
@@ -152,9 +153,9 @@ func (v *ciVariable) edit(c *call) {
 }
 
 var (
-	variableKey   = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
-	maskable      = regexp.MustCompile(`^[A-Za-z0-9_+=/@:.~-]{8,}$`)
-	maskableAsRaw = regexp.MustCompile(`^\S{8,}$`)
+	variableKey   = lazyregexp.New(`^[A-Za-z0-9_]+$`)
+	maskable      = lazyregexp.New(`^[A-Za-z0-9_+=/@:.~-]{8,}$`)
+	maskableAsRaw = lazyregexp.New(`^\S{8,}$`)
 )
 
 // check is the model's validation.
