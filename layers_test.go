@@ -28,7 +28,7 @@ var (
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/host/kube/kubetest", "internal/lab/simrunner", "internal/testport")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller", "internal/secretstore")), inTests: only("internal/host/ssh/sshtest")},
-	"internal/app": {may: union(leaves, engines, only("internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo",
+	"internal/app": {may: union(leaves, engines, only("internal/agent", "internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo",
 		"internal/secretstore", "internal/secretstore/awssm", "internal/secretstore/env", "internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault", "internal/vaultplugin")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},
 
 	"internal/controller": {may: union(leaves, engines)},
@@ -75,6 +75,8 @@ var layers = map[string]layer{
 	"docs/schema": {}, // the published schemas, as the binary prints them
 
 	"bench": {may: only(labtest, "internal/iac")}, // measures the real binary beside its peers; tests only
+
+	"internal/agent": {may: only(".", "internal/secretstore")}, // the judgement and the loop; all else is a port
 
 	// A store is an adapter of one product; the port and its references are pure.
 	"internal/secretstore":           {may: only(".", "internal/redact")},

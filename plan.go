@@ -89,6 +89,7 @@ type Target struct {
 	Remedy   Remedy      `json:"remedy"`
 	Also     []Place     `json:"also,omitempty"` // further sections that hold the same token
 	NewURL   string      `json:"new_url,omitempty"`
+	From     string      `json:"from,omitempty"` // reference of the store that a given token stays in; "" where it is nowhere else
 	// Attributes of the record to create; nil where none is created.
 	Attributes *Attributes `json:"attributes,omitempty"`
 	// AllJobs: the user token sees every job of the record, so an empty list is idle.

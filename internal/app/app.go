@@ -19,8 +19,9 @@ type App struct {
 	version string
 	scrub   *redact.Scrubber
 
-	mu   sync.Mutex
-	seen []rekey.Token // not known to scrub yet
+	mu    sync.Mutex
+	seen  []rekey.Token // not known to scrub yet
+	known map[rekey.Token]bool
 }
 
 // New returns an App that reads the environment through getenv and calls itself
@@ -51,6 +52,20 @@ func (a *App) saw(tokens ...rekey.Token) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen = append(a.seen, tokens...)
+}
+
+// sawNew is saw for what looks at the same tokens again and again.
+func (a *App) sawNew(token rekey.Token) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if token.IsZero() || a.known[token] {
+		return
+	}
+	if a.known == nil {
+		a.known = map[rekey.Token]bool{}
+	}
+	a.known[token] = true
+	a.seen = append(a.seen, token)
 }
 
 func (a *App) env(names ...string) string {

@@ -90,7 +90,7 @@ exactly why, repairs it and proves the repair with a job.
   rekey fix               do it, and prove it
   rekey lab demo          watch all of it on a lab of its own`,
 		SilenceErrors: true, SilenceUsage: true,
-	}, c.doctor(), c.explain(), c.fix(), c.journal(), c.register(), c.rotate(), c.snapshot(), c.secret(), c.canary(), c.audit(), c.runner(), c.lab(), c.vaultPlugin(), c.version())
+	}, c.doctor(), c.explain(), c.fix(), c.journal(), c.register(), c.rotate(), c.snapshot(), c.secret(), c.agent(), c.canary(), c.audit(), c.runner(), c.lab(), c.vaultPlugin(), c.version())
 	root.SetFlagErrorFunc(flagError)
 	return root
 }

@@ -52,6 +52,8 @@ type Engine struct {
 	OutcomeUnknown func(error) bool
 	// Given is the token of a RemedyGiven target.
 	Given rekey.Token
+	// GivenFor, when not nil, returns the token of each such target instead.
+	GivenFor func(t rekey.Target) rekey.Token
 	// GitLab returns the user token's side of the GitLab at base, or nil where
 	// no user token is for it.
 	GitLab  func(base string) GitLab

@@ -295,6 +295,9 @@ func (e *Engine) sealGiven(_ context.Context, op *operation) (any, string, error
 		return op.issuedFacts(), "the token is sealed", nil
 	}
 	token := e.Given
+	if e.GivenFor != nil {
+		token = e.GivenFor(op.target)
+	}
 	if op.resumed { // what is given now is meant for another section
 		token = rekey.Token{}
 	}

@@ -1,0 +1,229 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"rekey"
+	"rekey/internal/secretstore"
+)
+
+// pass looks at every section that is due, and does what follows.
+func (a *Agent) pass(ctx context.Context) {
+	now := a.opts.Now()
+	var due []*track
+	for _, t := range a.tracks {
+		if !t.due.After(now) {
+			due = append(due, t)
+		}
+	}
+	if len(due) == 0 {
+		return
+	}
+	again := now.Add(jittered(a.opts.Interval)) // one for all: they are asked about in one go
+	var deliver []*look
+	down := map[string]string{}
+	var away error
+	read, acted := 0, false
+	for _, t := range due {
+		if ctx.Err() != nil {
+			return
+		}
+		a.ports.Alive()
+		t.due, t.soon = again, false
+		if t.problem != nil {
+			a.become(t, Behind, EventBehind, t.problem.Msg, t.problem.Hint)
+			continue
+		}
+		if away != nil {
+			a.absent(t, away)
+			continue
+		}
+		l := a.read(ctx, t)
+		if l.sight.Read == Away {
+			if ctx.Err() != nil {
+				return
+			}
+			if rekey.KindOf(l.err) == rekey.KindUnavailable {
+				away = l.err // the others are not waited for
+			}
+			a.absent(t, l.err)
+			continue
+		}
+		read++
+		d := a.decide(ctx, l, down)
+		if ctx.Err() != nil {
+			return
+		}
+		switch d.Action {
+		case InStep:
+			a.agree(t, l.sight.Config.Fingerprint(), "")
+			a.stepped(t, EventBack)
+		case Deliver:
+			if l.Keeper != "" {
+				a.kept(l)
+				continue
+			}
+			deliver, acted = append(deliver, l), true
+		case Push:
+			acted = true
+			a.push(ctx, l, d)
+		default:
+			a.fruitless(l, d)
+		}
+	}
+	if len(deliver) > 0 {
+		a.deliver(ctx, deliver)
+	}
+	a.settle(away, read, now)
+	if acted || !a.first {
+		a.ports.Rest()
+	}
+	a.first = true
+}
+
+// settle keeps what was agreed, and puts a store off that is away.
+func (a *Agent) settle(away error, read int, began time.Time) {
+	switch {
+	case away != nil && read == 0:
+		again := began.Add(a.backoff(a.failing, awayFor))
+		a.failing++
+		for _, t := range a.tracks {
+			if t.state == Degraded {
+				t.due = again
+			}
+		}
+	case read > 0:
+		a.failing = 0
+	}
+	a.save()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.passed = a.opts.Now()
+}
+
+func (a *Agent) stepped(t *track, kind EventKind) {
+	t.tries, t.pair, t.doubted = 0, pair{}, pair{}
+	a.become(t, Stepped, kind, "", "")
+}
+
+// absent is a section whose secret cannot be read now.
+func (a *Agent) absent(t *track, err error) {
+	a.count(func(c *counts) { c.storeErrors++ })
+	a.become(t, Degraded, EventAway, "the store cannot be read, and the config serves on: "+err.Error(), rekey.HintOf(err))
+}
+
+// kept is a config that a tool writes.
+func (a *Agent) kept(l *look) {
+	a.become(l.track, Behind, EventBehind, fmt.Sprintf("the store has a new token, but %s is written by %s, which would undo an edit", l.Config, l.Keeper),
+		l.KeeperNext+". Or --patch-managed delivers it all the same")
+}
+
+// agree remembers what both hold.
+func (a *Agent) agree(t *track, token, replaced rekey.Fingerprint) {
+	was := a.agreed[t.key()]
+	if was.Token == token && (replaced == "" || was.Replaced == replaced) {
+		return
+	}
+	a.agreed[t.key()] = Agreed{Token: token, Replaced: replaced}
+	a.unsaved[t.key()] = true
+}
+
+func (a *Agent) save() {
+	if len(a.unsaved) == 0 {
+		return
+	}
+	changed := map[Key]Agreed{}
+	for key := range a.unsaved {
+		changed[key] = a.agreed[key]
+	}
+	if err := a.ports.Memory.Save(changed); err != nil {
+		return // the next pass tries again; until then GitLab decides
+	}
+	clear(a.unsaved)
+}
+
+// push writes the config's token into the store, if that is as it was read.
+func (a *Agent) push(ctx context.Context, l *look, d Decision) {
+	if d.Over && l.doubted != l.pair() {
+		l.doubted, l.due, l.soon = l.pair(), a.opts.Now().Add(doubtFor), true
+		return
+	}
+	features, err := a.ports.Store.Features(ctx, l.ref)
+	if err == nil && !features.Write {
+		a.fruitless(l, Decision{Action: Stuck, Why: d.Why + ", and the store can only be read"})
+		return
+	}
+	expect := secretstore.Current(l.version)
+	if l.absent {
+		expect = secretstore.Absent()
+	}
+	var version secretstore.Version
+	if err == nil {
+		version, err = a.ports.Store.Put(context.WithoutCancel(ctx), l.ref, l.sight.Config, secretstore.Put{If: expect,
+			Meta: secretstore.Metadata{RunnerID: l.RunnerID, RotatedAt: l.ObtainedAt, NextDue: l.ExpiresAt}})
+	}
+	switch {
+	case err == nil:
+		a.count(func(c *counts) { c.pushed++ })
+		a.tell(l.track, EventPushed, fmt.Sprintf("wrote %s, version %s (%s): %s", l.ref, version, l.sight.Config, d.Why), "")
+		a.agree(l.track, l.sight.Config.Fingerprint(), "")
+		a.stepped(l.track, "")
+	case rekey.KindOf(err) == rekey.KindConflict: // somebody else wrote it: that is read, and judged again
+		l.due, l.soon = a.opts.Now().Add(jittered(shortly)), true
+		a.tell(l.track, EventNote, err.Error()+"; it is read again", "")
+	default:
+		a.count(func(c *counts) { c.failed++ })
+		a.become(l.track, Behind, EventBehind, d.Why+", which could not be written: "+err.Error(), rekey.HintOf(err))
+	}
+}
+
+// deliver hands the tokens on, all in one go.
+func (a *Agent) deliver(ctx context.Context, all []*look) {
+	var list []Delivery
+	for _, l := range all {
+		list = append(list, Delivery{Section: l.Section, New: l.sight.Store, From: l.ref})
+	}
+	for i, done := range a.ports.Deliver(ctx, list) {
+		a.delivered(ctx, all[i], done)
+	}
+}
+
+func (a *Agent) delivered(ctx context.Context, l *look, done Delivered) {
+	switch {
+	case done.Err == nil && !done.Moved:
+		a.count(func(c *counts) { c.delivered++ })
+		a.tell(l.track, EventDelivered, fmt.Sprintf("version %s of %s (%s) is in %s: %s", l.version, l.ref, l.sight.Store, l.Config, done.Text), "")
+		a.agree(l.track, l.sight.Store.Fingerprint(), l.sight.Config.Fingerprint())
+		l.Token = l.sight.Store
+		a.stepped(l.track, "")
+	case done.Moved:
+		l.due, l.soon = a.opts.Now().Add(shortly), true
+	case ctx.Err() != nil:
+	default:
+		a.count(func(c *counts) { c.failed++ })
+		l.asked, l.err = true, done.Err
+		a.fruitless(l, Decision{Action: Wait, Why: "the store's token could not be delivered"})
+		if hint := rekey.HintOf(done.Err); hint != "" {
+			a.mu.Lock()
+			l.next = hint
+			a.mu.Unlock()
+		}
+		if rekey.KindOf(done.Err) == rekey.KindConflict { // another rekey is at work
+			l.due, l.until, l.soon = a.opts.Now().Add(jittered(4*shortly)), time.Time{}, true
+		}
+	}
+}
+
+// recall reads what was agreed before this process.
+func (a *Agent) recall() {
+	a.agreed = map[Key]Agreed{}
+	known, err := a.ports.Memory.Load()
+	if err != nil {
+		a.ports.Report(Event{Kind: EventNote, Text: "what was agreed before cannot be read: where config and store differ, GitLab decides: " + err.Error()})
+		return
+	}
+	maps.Copy(a.agreed, known)
+}

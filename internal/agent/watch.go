@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"rekey/internal/secretstore"
+)
+
+// watches are the open watches of secrets: each a goroutine that mostly sleeps, for
+// stores that can watch. The secrets are polled all the same, so a watch that is lost
+// costs time and nothing else.
+type watches struct {
+	agent   *Agent
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	changed chan changed
+	open    int
+	asked   bool // whether the store can watch
+	can     bool
+}
+
+// changed is the end of one watch.
+type changed struct {
+	ref secretstore.Ref
+	err error
+}
+
+func newWatches(a *Agent) *watches {
+	return &watches{agent: a, changed: make(chan changed), cancel: func() {}}
+}
+
+// tend opens watches where there is none.
+func (w *watches) tend(ctx context.Context) {
+	a := w.agent
+	if len(a.tracks) == 0 || w.asked && !w.can {
+		return
+	}
+	if !w.asked {
+		features, err := a.ports.Store.Features(ctx, a.tracks[0].ref)
+		w.asked, w.can = err == nil, err == nil && features.Watch
+		if !w.can {
+			return
+		}
+	}
+	if w.open == 0 {
+		ctx, w.cancel = context.WithCancel(ctx)
+	}
+	now := a.opts.Now()
+	for _, t := range a.tracks {
+		if t.watching || t.seen == "" || t.problem != nil || t.watch.After(now) || w.open == mostWatched {
+			continue
+		}
+		t.watching = true
+		w.open++
+		ref, since := t.ref, t.seen
+		w.running.Go(func() {
+			err := a.ports.Store.Watch(ctx, ref, since)
+			select {
+			case w.changed <- changed{ref, err}:
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// heard has a secret looked at that changed.
+func (w *watches) heard(c changed) {
+	w.open--
+	now := w.agent.opts.Now()
+	for _, t := range w.agent.tracks {
+		if t.ref != c.ref {
+			continue
+		}
+		t.watching = false
+		if c.err != nil {
+			t.watch = now.Add(jittered(w.agent.opts.Interval))
+			continue
+		}
+		t.due = now
+	}
+}
+
+// end closes the watches and waits for them.
+func (w *watches) end() {
+	w.cancel()
+	w.running.Wait()
+}
