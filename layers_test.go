@@ -28,7 +28,7 @@ var (
 var layers = map[string]layer{
 	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/host/kube/kubetest", "internal/lab/simrunner", "internal/testport")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller", "internal/secretstore")), inTests: only("internal/host/ssh/sshtest")},
-	"internal/app": {may: union(leaves, engines, only("internal/agent", "internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo",
+	"internal/app": {may: union(leaves, engines, only("internal/agent", "internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo", "internal/resident",
 		"internal/secretstore", "internal/secretstore/awssm", "internal/secretstore/env", "internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault", "internal/vaultplugin")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},
 
 	"internal/controller": {may: union(leaves, engines)},
@@ -94,6 +94,7 @@ var layers = map[string]layer{
 	"internal/durable":    {may: only(".")},
 	"internal/redact":     {may: only(".")},
 	"internal/lazyregexp": {},
+	"internal/resident":   {},
 }
 
 const labtest = "internal/lab/labtest"
@@ -125,7 +126,7 @@ var confined = []struct {
 	{"k8s.io", []string{"internal/host/kube", "internal/secretstore/kube"}},
 	{"github.com/moby/moby", []string{"internal/host/docker", "internal/host/docker/dockertest"}},
 	{"github.com/containerd/errdefs", []string{"internal/host/docker"}}, // what moby's client says of an answer
-	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab"}},
+	{"golang.org/x/sys", []string{"internal/durable", "internal/host", "internal/redact", "internal/cli", "internal/lab", "internal/resident"}},
 
 	{"database/sql", []string{"internal/lab"}},
 	{"os/exec", []string{"internal/app", "internal/demo", "internal/host", "internal/host/docker/dockertest", "internal/host/kube/kubetest", "internal/host/ssh", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/matrix", "internal/secretstore/secretstoretest"}},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"rekey"
@@ -13,6 +12,7 @@ import (
 	"rekey/internal/diagnose"
 	"rekey/internal/host"
 	"rekey/internal/remedy"
+	"rekey/internal/resident"
 	"rekey/internal/secretstore"
 )
 
@@ -125,7 +125,7 @@ func (a *App) keeper(in AgentInput) (*keeper, error) {
 	k.files = &agentFiles{app: a, host: a.machine(), patch: in.PatchManaged, tls: map[string][]diagnose.TLSFiles{}}
 	k.agent = agent.New(agent.Options{Configs: in.Configs, Sections: in.Sections, Pattern: pattern, Host: in.HostName, Interval: in.Interval, Now: a.Now},
 		agent.Ports{Files: k.files, Store: seen{store, a}, Ask: k.ask, Deliver: k.deliver, Memory: agentMemory{filepath.Join(state, "agent")},
-			Report: in.Report, Alive: k.alive, Rest: debug.FreeOSMemory})
+			Report: in.Report, Alive: k.alive, Rest: resident.Settle})
 	return k, nil
 }
 

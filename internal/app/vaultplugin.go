@@ -11,6 +11,7 @@ import (
 	"rekey"
 	"rekey/internal/gitlab"
 	"rekey/internal/redact"
+	"rekey/internal/resident"
 	"rekey/internal/vaultplugin"
 )
 
@@ -25,6 +26,7 @@ func (a *App) StartedByVault() bool { return vaultplugin.StartedByVault(a.getenv
 // VaultPlugin serves the secrets engine until Vault ends the process. Standard
 // output is its handshake's; log lines go to logs, scrubbed.
 func (a *App) VaultPlugin(in VaultPluginInput, logs io.Writer) error {
+	resident.Settle() // Vault starts one for every mount
 	return vaultplugin.Serve(a.VaultEngine(in), redact.NewWriter(logs, a.scrub))
 }
 
