@@ -30,8 +30,10 @@ type StepKind string
 const (
 	StepCensus   StepKind = "census"   // count the online managers that would lose their token
 	StepCreate   StepKind = "create"   // POST /user/runners, with the marker tag
+	StepTry      StepKind = "try"      // write the secret once more as it is: a store that takes no write stops a reset
 	StepReset    StepKind = "reset"    // POST /runners/:id/reset_authentication_token
 	StepSeal     StepKind = "seal"     // seal a token that was given
+	StepStore    StepKind = "store"    // put the token into the secret store, before anything else takes it
 	StepDeliver  StepKind = "deliver"  // edit config.toml
 	StepReload   StepKind = "reload"   // SIGHUP, or the newer mtime
 	StepAssign   StepKind = "assign"   // POST /projects/:id/runners
@@ -75,6 +77,15 @@ type Place struct {
 	Before Fingerprint `json:"before"` // of the token in the file
 }
 
+// Deposit is the secret that a target's token is put into.
+type Deposit struct {
+	Ref     string      `json:"ref"`
+	Version string      `json:"version,omitempty"` // current when the plan was made; "" where there was none
+	Holds   Fingerprint `json:"holds,omitempty"`   // of the value then
+	Swap    string      `json:"swap"`              // how the store compares before it writes: atomic, checked or none
+	Owner   string      `json:"owner,omitempty"`   // is kept beside the token
+}
+
 // Target is the repair of one section, or the rotation of one record.
 type Target struct {
 	Config   string      `json:"config"`         // path as given
@@ -90,6 +101,11 @@ type Target struct {
 	Also     []Place     `json:"also,omitempty"` // further sections that hold the same token
 	NewURL   string      `json:"new_url,omitempty"`
 	From     string      `json:"from,omitempty"` // reference of the store that a given token stays in; "" where it is nowhere else
+	// Store is where the token is put first; nil: nowhere.
+	Store *Deposit `json:"store,omitempty"`
+	// Agents: managers of other hosts take the token from the store through their own
+	// agents. Where Config is the store's reference no config is edited from here.
+	Agents bool `json:"agents,omitempty"`
 	// Attributes of the record to create; nil where none is created.
 	Attributes *Attributes `json:"attributes,omitempty"`
 	// AllJobs: the user token sees every job of the record, so an empty list is idle.
@@ -131,6 +147,32 @@ func (p Plan) Digest() string {
 
 // StepBegin opens every journal: its data is the target.
 const StepBegin StepKind = "begin"
+
+// Afar reports whether nothing but the store is written from here.
+func (t Target) Afar() bool { return t.Store != nil && t.Agents && t.Config == t.Store.Ref }
+
+// Order returns the steps of a target: those of its remedy, and of its store.
+func (t Target) Order() []StepKind {
+	if t.Store == nil {
+		return StepsOf(t.Remedy)
+	}
+	var order []StepKind
+	for _, s := range StepsOf(t.Remedy) {
+		switch s {
+		case StepReset:
+			order = append(order, StepTry, s, StepStore)
+		case StepCreate, StepSeal:
+			order = append(order, s, StepStore)
+		case StepDeliver, StepReload, StepSwap, StepCensus:
+			if !t.Afar() {
+				order = append(order, s)
+			}
+		default:
+			order = append(order, s)
+		}
+	}
+	return order
+}
 
 // StepsOf returns the order of steps of a remedy.
 func StepsOf(r Remedy) []StepKind {

@@ -95,8 +95,10 @@ type FixInput struct {
 	FromDiff   string
 	AbortAfter int
 	KeyFile    string
+	Store      string // the secret that new tokens are put into first, a pattern; "" for none
 	Stdin      io.Reader
 	Report     func(Event)
+	afar       bool // no config is reached from here
 }
 
 // Fix is one repair under way: it holds the lock of the state directory.
@@ -111,6 +113,7 @@ type Fix struct {
 	// closers end the connections to daemons of containers.
 	closers []func()
 	diff    *guard.Diff // nil but for FromDiff
+	stores  storeStep
 	// stateless is a dry run where no state directory exists: there is no engine.
 	stateless bool
 }
@@ -139,6 +142,9 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	if err := f.readDiff(); err != nil {
 		return nil, err
 	}
+	if f.stores, err = a.storeStep(in); err != nil {
+		return nil, err
+	}
 	if err := f.contain(ctx); err != nil {
 		f.Close()
 		return nil, err
@@ -156,6 +162,7 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	}
 	f.engine.Options.RolloutWait, f.engine.Host = in.RolloutWait, f.host
 	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
+	f.engine.Secrets = f.stores.secret
 	return f, nil
 }
 
@@ -195,6 +202,7 @@ func (f *Fix) checkFirst() error {
 // Close gives the lock back.
 func (f *Fix) Close() {
 	f.unlock()
+	f.stores.close()
 	for _, c := range f.closers {
 		c()
 	}
@@ -311,6 +319,14 @@ func (f *Fix) Undo(ctx context.Context, run string) ([]Undone, error) {
 // Plan observes, judges and plans. Whether the configs can be written is looked
 // at first: where none can, GitLab is asked nothing.
 func (f *Fix) Plan(ctx context.Context) (rekey.Plan, error) {
+	plan, err := f.plan(ctx)
+	if err == nil {
+		err = f.stores.deposit(ctx, &plan, noOwner)
+	}
+	return plan, err
+}
+
+func (f *Fix) plan(ctx context.Context) (rekey.Plan, error) {
 	if !f.in.Hosts.none() {
 		return f.planHosts(ctx)
 	}
@@ -364,7 +380,7 @@ func (f *Fix) planner(ctx context.Context, facts diagnose.Facts) (*remedy.Planne
 // configs returns the files to repair: each can be read, and one at least be
 // written.
 func (f *Fix) configs() ([]string, error) {
-	if len(f.in.Configs) == 0 && !f.in.Hosts.none() {
+	if f.in.afar || len(f.in.Configs) == 0 && !f.in.Hosts.none() {
 		return nil, nil // nothing of this machine is meant
 	}
 	paths, err := f.app.configs(f.in.Configs)

@@ -25,6 +25,8 @@ type RotateInput struct {
 	Strategy     string // overlap, in-place, or "" for what is safe
 	MaxAge       time.Duration
 	DrainTimeout time.Duration
+	Store        string // the secret that new tokens are put into first, a pattern; "" for none
+	ByAgent      bool   // hosts that are not given follow Store by their agents: those deliver
 	Owners       string // the owners file; "" for runners.owners.yaml here
 	Proof        ProofInput
 	State        StateInput
@@ -35,6 +37,9 @@ type RotateInput struct {
 	// of a record; nil is no.
 	WaitOn func(runner rekey.RunnerID, name string, waited time.Duration) bool
 }
+
+// afar reports whether no config is reached from here.
+func (in RotateInput) afar() bool { return in.ByAgent && len(in.Configs) == 0 }
 
 // Rotation is one rotation under way: a Fix with another plan.
 type Rotation struct {
@@ -61,15 +66,23 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 	if in.MaxAge < 0 || in.DrainTimeout < 0 {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--max-age and --drain-timeout cannot be negative")
 	}
+	if in.ByAgent && in.Store == "" {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--deliver-by-agent needs the store that the agents follow").WithHint("add --store, with the reference that `rekey agent` was given")
+	}
+	if in.afar() && (in.Due || len(in.Runners) == 0 || len(in.Hosts) > 0) {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--deliver-by-agent without --config rotates records by their id, on hosts that are not reached from here").
+			WithHint("name them: `rekey rotate 42 --store REF --deliver-by-agent`; `rekey runner list` shows the ids")
+	}
 	if len(in.Hosts) > 0 && len(in.Configs) > 0 {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--host and --config exclude each other").WithHint("rotate this machine's runners and those of a cluster one after the other")
 	}
 	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs, Hosts: Hosts{Addresses: in.Hosts}}, RolloutWait: max(in.RolloutWait, time.Nanosecond),
-		Proof: in.Proof, State: in.State, DryRun: in.DryRun, Report: in.Report})
+		Proof: in.Proof, State: in.State, DryRun: in.DryRun, Report: in.Report, Store: in.Store, afar: in.afar()})
 	if err != nil {
 		return nil, err
 	}
 	if !f.stateless {
+		f.engine.Options.MaxAge = in.MaxAge
 		f.engine.Options.DrainTimeout = max(in.DrainTimeout, time.Nanosecond)
 		f.engine.WaitOn = oneAtATime(in.WaitOn)
 	}
@@ -90,6 +103,14 @@ func oneAtATime(ask func(rekey.RunnerID, string, time.Duration) bool) func(rekey
 
 // Plan reads the configs, and asks GitLab about the records to rotate alone.
 func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
+	plan, err := r.plan(ctx)
+	if err == nil && !r.in.afar() {
+		err = r.stores.deposit(ctx, &plan, r.owner)
+	}
+	return plan, err
+}
+
+func (r *Rotation) plan(ctx context.Context) (rekey.Plan, error) {
 	paths, err := r.configs()
 	if err != nil {
 		return rekey.Plan{}, err
@@ -106,7 +127,7 @@ func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
 	planner := func() *remedy.RotationPlanner {
 		return &remedy.RotationPlanner{
 			Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge, Skip: r.done,
-				Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
+				Stored: r.in.Store != "", Agents: r.in.ByAgent, Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
 			Host: r.host, Probe: r.net.ask, GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
 			Rights:    func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
 			Admin:     func(base string) bool { return user(base).Admin },
@@ -115,6 +136,9 @@ func (r *Rotation) Plan(ctx context.Context) (rekey.Plan, error) {
 	}
 	if !r.Fix.in.Hosts.none() {
 		return r.planHosts(ctx, planner)
+	}
+	if r.in.afar() {
+		return planner().PlanAfar(ctx, r.net.base, r.in.Runners, r.stores.look(r.owner))
 	}
 	here := planner()
 	here.Neighbours = r.neighbours
@@ -185,6 +209,19 @@ func (r *Rotation) rotatedAt() (func(base string, id rekey.RunnerID) time.Time, 
 		return none, err
 	}
 	return func(base string, id rekey.RunnerID) time.Time { return r.entry(ledger, base, id).RotatedAt }, nil
+}
+
+// owner is who the owners file says owns a record, "" for nobody. What is wrong with
+// that file was told when its dates were read.
+func (r *Rotation) owner(t rekey.Target) string {
+	if r.net.client == nil {
+		return ""
+	}
+	ledger, err := ownersPath(r.in.Owners).read(r.net.base)
+	if err != nil || ledger == nil {
+		return ""
+	}
+	return r.entry(ledger, t.GitLab, t.RunnerID).Owner
 }
 
 func (r *Rotation) entry(ledger *fleets.Ledger, base string, id rekey.RunnerID) fleets.Entry {

@@ -41,6 +41,7 @@ that a colleague made: --token-file FILE, or - for standard input.`,
   rekey fix --yes --plan 3f9a61c20b7d4e18            # only exactly this plan
   rekey fix --section deploy --project acme/web --tag-list deploy,linux
   rekey fix --section deploy --token-file ./token
+  rekey fix --store 'vault://secret/ci/{name}'       # into the store first
   rekey fix --host k8s://ci/gitlab-runner --tag-list deploy
   rekey fix --from-diff stale.json --dry-run         # after a restore: docs/guides/restore-guard.md
   rekey fix --resume                                 # only finish what was interrupted
@@ -71,6 +72,7 @@ that a colleague made: --token-file FILE, or - for standard input.`,
 	s.StringArrayVar(&in.Hosts.Addresses, "host", nil, "instead of the standard locations: docker://CONTAINER (its mounted file) or k8s://NAMESPACE/RELEASE[?context=NAME]; repeatable")
 	s.BoolVar(&in.PatchManaged, "patch-managed", false, "with --host k8s://: change a Secret that Helm, Argo CD or an operator keeps; it may put the old token back")
 	s.DurationVar(&in.RolloutWait, "rollout-timeout", 10*time.Minute, "with --host k8s://: how long new pods may take to be ready; then the repair stays open")
+	s.StringVar(&in.Store, "store", "", "put new tokens into this secret before anything else takes them; {name} and {host} stand for the section's and the host's (docs/guides/stores.md)")
 	s.BoolVar(&in.SeparateRecord, "separate-record", false, "make a new record where a reset would lock other hosts out")
 	probeFlags(cmd, &in.DoctorInput)
 	accessFlags(cmd, &in.Access)

@@ -41,6 +41,8 @@ instance runner needs an administrator.`,
   rekey rotate --due --max-age 90d --yes
   rekey rotate 42 --config a/config.toml --config b/config.toml    # two hosts, one record
   rekey rotate deploy --strategy in-place
+  rekey rotate --due --store 'vault://secret/ci/{name}' --yes          # into the store first
+  rekey rotate 42 --store vault://secret/ci/deploy --deliver-by-agent  # its host runs rekey agent
   rekey rotate --host k8s://ci/gitlab-runner --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.Runners = args
@@ -62,6 +64,8 @@ instance runner needs an administrator.`,
 	s.BoolVar(&in.PatchManaged, "patch-managed", false, "with --host k8s://: change a Secret that Helm, Argo CD or an operator keeps; it may put the old token back")
 	s.DurationVar(&in.RolloutWait, "rollout-timeout", 10*time.Minute, "with --host k8s://: how long new pods may take to be ready; then the rotation stays open")
 	s.DurationVar(&in.DrainTimeout, "drain-timeout", time.Hour, "how long the old record's jobs are waited for; then the rotation stays open")
+	s.StringVar(&in.Store, "store", "", "put the new token into this secret before anything else takes it; {name} and {host} stand for the section's and the host's (docs/guides/stores.md)")
+	s.BoolVar(&in.ByAgent, "deliver-by-agent", false, "with --store: hosts that are not reached from here follow it with `rekey agent`, which delivers; RUNNER is then a record's id")
 	s.StringVar(&in.Owners, "owners", "", "the owners file, for when a token was rotated (default: runners.owners.yaml here)")
 	s.StringArrayVarP(&in.Configs, "config", "c", nil, "config.toml; repeatable (default: the standard locations; CONFIG_FILE)")
 	s.BoolVar(&f.dryRun, "dry-run", false, "show the plan and stop; changes nothing anywhere")
@@ -161,7 +165,7 @@ func (n *counted) tell(next func(app.Event)) func(app.Event) {
 		n.progress.clear()
 		next(e)
 		n.mu.Lock()
-		steps := rekey.StepsOf(e.Target.Remedy)
+		steps := e.Target.Order()
 		retires := slices.Contains(steps, rekey.StepRetire)
 		last := retires && e.Step == rekey.StepRetire || !retires && e.Step == rekey.StepProve
 		if last || e.Err != nil {

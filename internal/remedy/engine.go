@@ -27,6 +27,8 @@ type Options struct {
 	// AbortAfter is how many failures end a run: what was not begun by then is not
 	// begun. 0: none does.
 	AbortAfter int
+	// MaxAge is the age at which a token is due, whether it expires or not; 0: none.
+	MaxAge time.Duration
 }
 
 // Event is one line of the conversation while an Engine works.
@@ -60,6 +62,8 @@ type Engine struct {
 	Options Options
 	// Workloads opens the release that a target's Host names; nil: none can be reached.
 	Workloads func(ctx context.Context, t rekey.Target) (Workload, error)
+	// Secrets opens the secret that a target's Store names; nil: none can be reached.
+	Secrets func(ref string) (Secret, error)
 	// WaitOn is asked whether to wait as long again for a record's jobs; nil is no.
 	// It is called from several goroutines.
 	WaitOn func(t rekey.Target, waited time.Duration) bool
@@ -281,7 +285,7 @@ func (e *Engine) steps(ctx context.Context, op *operation, part func(rekey.StepK
 		if !ok {
 			return nil
 		}
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil && step != rekey.StepStore { // a token that was issued gets where others look for it
 			return interrupted(step)
 		}
 		err := e.step(ctx, op, step)
@@ -296,7 +300,11 @@ func (e *Engine) steps(ctx context.Context, op *operation, part func(rekey.StepK
 
 func (op *operation) next(part func(rekey.StepKind) bool) (rekey.StepKind, bool) {
 	for _, s := range op.steps() {
-		if !op.done(s) {
+		switch {
+		case op.done(s):
+		case s == rekey.StepStore && op.late:
+			return s, part(rekey.StepProve)
+		default:
 			return s, part(s)
 		}
 	}
@@ -312,9 +320,13 @@ func (e *Engine) step(ctx context.Context, op *operation, step rekey.StepKind) e
 		rekey.StepAssign: e.assign, rekey.StepProve: e.prove, rekey.StepSettle: e.settle,
 		rekey.StepHandover: e.handover, rekey.StepPause: e.pause, rekey.StepDrain: e.drain,
 		rekey.StepSwap: e.swap, rekey.StepRetire: e.retire,
+		rekey.StepTry: e.try, rekey.StepStore: e.deposit,
 	}[step]
 	if in := e.rollStep(step); op.rolls() && in != nil {
 		do = in
+	}
+	if op.target.Afar() && step == rekey.StepProve {
+		do = e.proveAfar
 	}
 	before := len(op.journal.Records())
 	data, text, err := do(ctx, op)

@@ -36,6 +36,9 @@ func (e *Engine) census(ctx context.Context, op *operation) (any, string, error)
 	if err != nil {
 		return nil, "", err
 	}
+	if len(others) > 0 && op.target.Agents {
+		return nil, fmt.Sprintf("%d managers elsewhere are refused until their agents have the new token from %s", len(others), op.target.Store.Ref), nil
+	}
 	if len(others) > 0 {
 		return nil, "", rekey.Errorf(rekey.KindConflict, "runner %d is in use by %s: a reset would lock it out",
 			op.target.RunnerID, strings.Join(others, ", ")).
@@ -108,7 +111,7 @@ func (e *Engine) create(ctx context.Context, op *operation) (any, string, error)
 			return nil, "", err
 		}
 	}
-	if err := e.unmoved(op); err != nil {
+	if err := e.unmoved(ctx, op); err != nil {
 		return nil, "", err
 	}
 	if err := op.journal.Write(rekey.StepCreate, rekey.PhaseIntent, markerFacts{op.id.Marker()}, nil); err != nil {
@@ -124,9 +127,12 @@ func (e *Engine) create(ctx context.Context, op *operation) (any, string, error)
 	return op.issuedFacts(), op.issuedText("created"), nil
 }
 
-// unmoved looks at the config once more before GitLab is asked for a token: one
+// unmoved looks at the store and the config once more before GitLab is asked for a token: one
 // that could not be delivered is not made.
-func (e *Engine) unmoved(op *operation) error {
+func (e *Engine) unmoved(ctx context.Context, op *operation) error {
+	if err := e.secretUnmoved(ctx, op); err != nil {
+		return err
+	}
 	if op.target.Remedy == rekey.RemedyAppend || op.rolls() {
 		return nil
 	}
@@ -185,7 +191,7 @@ func (e *Engine) reset(ctx context.Context, op *operation) (any, string, error) 
 	if op.unknown(rekey.StepReset) {
 		return nil, "", e.replaceRecord(op)
 	}
-	if err := e.unmoved(op); err != nil {
+	if err := e.unmoved(ctx, op); err != nil {
 		return nil, "", err
 	}
 	if err := op.journal.Write(rekey.StepReset, rekey.PhaseIntent, nil, nil); err != nil {
@@ -226,6 +232,9 @@ func (e *Engine) retire(ctx context.Context, op *operation) (any, string, error)
 		return e.retireOld(ctx, op, gl)
 	}
 	others, err := e.otherManagers(ctx, gl, op)
+	if op.target.Agents { // each was seen on the new record
+		others, err = e.behind(ctx, gl, op)
+	}
 	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
 		return nil, "", err
 	}

@@ -60,6 +60,8 @@ func intentDetail(r rekey.Record) string {
 		if d.Path != "" {
 			return " in " + d.Path + "; the file from before is sealed"
 		}
+	case rekey.StepStore:
+		return "; what stands there is sealed"
 	}
 	return ""
 }
@@ -78,6 +80,8 @@ func noteText(t rekey.Target, r rekey.Record) string {
 		return fmt.Sprintf("begun: %s of section %q in %s, for %s", t.Remedy, t.Name, t.Config, t.URL)
 	case r.Step == rekey.StepEnd:
 		return "the config was put back; nothing goes forward any more"
+	case r.Step == rekey.StepStore:
+		return "the store could not be written after the reset: the config gets the token before it"
 	case r.Step == rekey.StepReset:
 		return "the answer to the reset was lost: the record is replaced by a new one instead"
 	case r.Step == rekey.StepProve && json.Unmarshal(r.Data, &tagged) == nil:
@@ -119,6 +123,11 @@ func outcomeDetail(r rekey.Record) string {
 		var d delivery
 		if json.Unmarshal(r.Data, &d) == nil && d.How != "" {
 			return fmt.Sprintf(" (%s)", d.How)
+		}
+	case rekey.StepStore:
+		var d deposited
+		if json.Unmarshal(r.Data, &d) == nil && d.Version != "" {
+			return fmt.Sprintf(" (version %s)", d.Version)
 		}
 	case rekey.StepReload:
 		var how string

@@ -30,6 +30,7 @@ type operation struct {
 	idle                bool             // GitLab said with the pause that no job runs on the old record
 	handedOver, swapped time.Time        // when this process did
 	restored            bool             // an undo has put the config back: nothing goes forward any more
+	late                bool             // the store could not be written after a reset: the config goes before it
 	workload            Workload         // of a target in a cluster, once opened
 }
 
@@ -93,6 +94,8 @@ func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 		return err
 	case r.Step == rekey.StepEnd:
 		op.restored = true
+	case r.Step == rekey.StepStore && r.Phase == rekey.PhaseNote:
+		op.late = true
 	case r.Step == rekey.StepReset && r.Phase == rekey.PhaseNote:
 		op.replaced, op.issued = true, rekey.Issued{}
 		return nil
@@ -180,13 +183,36 @@ func (op *operation) givenID() rekey.RunnerID {
 
 // steps returns what this operation does, in order.
 func (op *operation) steps() []rekey.StepKind {
+	t := op.target
 	if op.appendsGiven() {
-		return rekey.StepsOf(rekey.RemedyGiven)
+		t.Remedy = rekey.RemedyGiven
 	}
-	if !op.replaced {
-		return rekey.StepsOf(op.target.Remedy)
+	if op.replaced {
+		t.Remedy = rekey.RemedyCreate
 	}
-	return append(append([]rekey.StepKind{rekey.StepCensus}, rekey.StepsOf(rekey.RemedyCreate)...), rekey.StepRetire)
+	order := t.Order()
+	if op.replaced {
+		order = op.replacing(order)
+	}
+	if op.late {
+		order = storeLast(order)
+	}
+	return order
+}
+
+// replacing are the steps by which a new record takes the place of one whose reset
+// was not answered.
+func (op *operation) replacing(create []rekey.StepKind) []rekey.StepKind {
+	if op.target.Agents { // who uses the old one elsewhere is waited for
+		return slices.Concat(create, []rekey.StepKind{rekey.StepHandover, rekey.StepRetire})
+	}
+	return slices.Concat([]rekey.StepKind{rekey.StepCensus}, create, []rekey.StepKind{rekey.StepRetire})
+}
+
+// storeLast moves the store behind what makes the config's own gitlab-runner work.
+func storeLast(order []rekey.StepKind) []rekey.StepKind {
+	order = slices.DeleteFunc(order, func(s rekey.StepKind) bool { return s == rekey.StepStore })
+	return slices.Insert(order, slices.Index(order, rekey.StepProve), rekey.StepStore)
 }
 
 // done reports whether the last record of a step is a good outcome. A census of

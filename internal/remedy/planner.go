@@ -255,8 +255,12 @@ func describe(t rekey.Target) []rekey.Step {
 	if t.Host != "" {
 		text = rolloutText(t)
 	}
+	if t.Store != nil {
+		text[rekey.StepTry] = "write " + t.Store.Ref + " once more as it is"
+		text[rekey.StepStore] = "put it into " + t.Store.Ref
+	}
 	var steps []rekey.Step
-	for _, k := range rekey.StepsOf(t.Remedy) {
+	for _, k := range t.Order() {
 		steps = append(steps, rekey.Step{Kind: k, Text: text[k]})
 	}
 	return steps

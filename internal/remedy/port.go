@@ -75,6 +75,31 @@ type Host interface {
 	Lock(path string) (unlock func(), err error)
 }
 
+// Secret is one place in a secret store.
+type Secret interface {
+	// Held returns what stands there, the zero Held where nothing does.
+	Held(ctx context.Context) (Held, error)
+	// Put makes token what stands there, where nobody wrote since over was read;
+	// KindConflict says that somebody did. After KindUnavailable it may be there.
+	Put(ctx context.Context, over Held, token rekey.Token, about About) (version string, err error)
+	// Remove leaves nothing there.
+	Remove(ctx context.Context) error
+}
+
+// Held is what stands in a secret.
+type Held struct {
+	Token    rekey.Token
+	Version  string         // in the store's words
+	RunnerID rekey.RunnerID // whose token it is, as far as the store tells
+}
+
+// About is what is kept beside a token; zero fields stay as they are.
+type About struct {
+	RunnerID           rekey.RunnerID
+	Owner              string
+	RotatedAt, NextDue time.Time
+}
+
 // Question is one question about a runner token to the GitLab of its section.
 type Question struct {
 	Config   string // whose section it is

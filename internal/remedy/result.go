@@ -133,7 +133,7 @@ func (op *operation) nothingDone() bool {
 	if op.given() && !op.issued.Token.IsZero() {
 		return false
 	}
-	for _, s := range []rekey.StepKind{rekey.StepCreate, rekey.StepReset, rekey.StepDeliver, rekey.StepAssign, rekey.StepPause, rekey.StepSwap} {
+	for _, s := range []rekey.StepKind{rekey.StepCreate, rekey.StepReset, rekey.StepStore, rekey.StepDeliver, rekey.StepAssign, rekey.StepPause, rekey.StepSwap} {
 		if op.done(s) || op.unknown(s) {
 			return false
 		}

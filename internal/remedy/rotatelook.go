@@ -13,8 +13,9 @@ import (
 
 // found is what GitLab says of the record of a token that is to be rotated.
 type found struct {
-	record  rekey.Runner
-	expired bool
+	record    rekey.Runner
+	expired   bool
+	elsewhere []string // online managers that are reached through a store alone
 }
 
 // look asks whose token it is and who uses it. It fails closed: a record that is
@@ -45,6 +46,10 @@ func (p *RotationPlanner) look(ctx context.Context, gl GitLab, h held, t *rekey.
 		return f, p.inTime(f.record)
 	}
 	own := p.own(h)
+	if p.Flags.Stored && known {
+		f.elsewhere = onlineBeside(managers, own)
+		return f, choice{}
+	}
 	return f, p.alone(t.RunnerID, f.record, managers, known, own, h)
 }
 
@@ -77,12 +82,7 @@ func (p *RotationPlanner) alone(id rekey.RunnerID, r rekey.Runner, managers []re
 		return leave(fmt.Sprintf("stop gitlab-runner and try again after %s", r.ContactedAt.Add(onlineFor).UTC().Format("15:04 UTC")),
 			"whether others use runner %d cannot be told: GitLab before 17.1 does not name managers", id)
 	}
-	var others []string
-	for _, m := range managers {
-		if m.Status == "online" && !slices.Contains(own, m.SystemID) {
-			others = append(others, fmt.Sprintf("%s (last contact %s)", m.SystemID, m.ContactedAt.UTC().Format(time.RFC3339)))
-		}
-	}
+	others := onlineBeside(managers, own)
 	if len(others) == 0 {
 		return choice{}
 	}
@@ -92,6 +92,16 @@ func (p *RotationPlanner) alone(id rekey.RunnerID, r rekey.Runner, managers []re
 	}
 	return leave(next+". A manager that is gone counts as online for two hours after its last contact",
 		"runner %d is used by %s too, which would be locked out", id, strings.Join(others, ", "))
+}
+
+// onlineBeside names the online managers besides own.
+func onlineBeside(managers []rekey.Manager, own []rekey.SystemID) (others []string) {
+	for _, m := range managers {
+		if m.Status == "online" && !slices.Contains(own, m.SystemID) {
+			others = append(others, fmt.Sprintf("%s (last contact %s)", m.SystemID, m.ContactedAt.UTC().Format(time.RFC3339)))
+		}
+	}
+	return others
 }
 
 // verified asks GitLab whose token it is.
@@ -267,6 +277,9 @@ func (p *RotationPlanner) notes(h held, f found, t rekey.Target) []string {
 	}
 	if f.record.Scope == rekey.ScopeProject && !p.Admin(t.GitLab) {
 		notes = append(notes, fmt.Sprintf("runner %d is assigned to the projects that this user may see (%d); only an administrator sees them all, and an assignment that is not seen is not carried over", f.record.ID, len(f.record.Projects)))
+	}
+	if t.Agents {
+		notes = append(notes, agentsNote(f, t))
 	}
 	if n := len(t.Also); n > 0 {
 		notes = append(notes, fmt.Sprintf("the new token goes to %d configs, each proved", n+1))

@@ -19,6 +19,8 @@ type RotationFlags struct {
 	Strategy rekey.Remedy     // RemedyOverlap, RemedyReset, or "" for what is safe
 	MaxAge   time.Duration    // 0: the token's own expiry alone
 	Skip     []rekey.RunnerID // just rotated by a resumption
+	Stored   bool             // a store gets the token: managers elsewhere may come over by their agents
+	Agents   bool             // the operator says that they do, and takes a reset's refusals until then
 	// Self is the runner whose job this process is, at SelfURL; 0: none.
 	Self    rekey.RunnerID
 	SelfURL string // "": unknown, and taken for every GitLab
@@ -255,6 +257,9 @@ func (p *RotationPlanner) plan(ctx context.Context, h held) (rekey.Target, choic
 		return t, c
 	}
 	if t.Remedy, c = p.strategy(h, found, t); c.why != "" {
+		return t, c
+	}
+	if c = p.elsewhere(found, &t); c.why != "" {
 		return t, c
 	}
 	if c = p.allowed(ctx, h, found, &t); c.why != "" {

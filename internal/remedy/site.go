@@ -18,6 +18,9 @@ type site struct {
 
 func (op *operation) makeSites() {
 	t := op.target
+	if t.Afar() {
+		return
+	}
 	op.sites = []*site{{Place: rekey.Place{Config: t.Config, Index: t.Index, Name: t.Name, Before: t.Before}}}
 	for i, p := range t.Also {
 		op.sites = append(op.sites, &site{Place: p, n: i + 1})

@@ -148,8 +148,21 @@ type restoredFacts struct {
 	Restored bool `json:"restored"`
 }
 
-// restore puts back each config that the operation edited.
+// restore puts back the store and each config that the operation edited. The store
+// comes first: what it holds is good until the record that was made is deleted.
 func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
+	kept, err := e.withdraw(ctx, op)
+	if err != nil {
+		return "", err
+	}
+	if op.target.Afar() {
+		return fmt.Sprintf("%s: the rotation of runner %d is given up", op.target.Store.Ref, op.target.RunnerID) + kept, nil
+	}
+	text, err := e.restoreConfigs(ctx, op)
+	return text + kept, err
+}
+
+func (e *Engine) restoreConfigs(ctx context.Context, op *operation) (string, error) {
 	if op.rolls() {
 		return e.ungive(ctx, op)
 	}
