@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"rekey"
-	"rekey/internal/controller"
 	"rekey/internal/diagnose"
 	"rekey/internal/gitlab"
 	"rekey/internal/guard"
@@ -85,6 +84,8 @@ type FixInput struct {
 	SeparateRecord bool
 	PatchManaged   bool          // with Hosts: a Secret that a tool keeps is changed all the same
 	RolloutWait    time.Duration // with Hosts: how long new pods are waited for
+	Become         bool          // with Hosts: act as root there, by sudo without a password
+	allHosts       bool          // a host that cannot be reached ends it
 	DryRun, Undo   bool
 	// Leftover is "resume" or "abort" where the fix is only about what an earlier
 	// run left open.
@@ -112,8 +113,10 @@ type Fix struct {
 	unlock func()
 	// closers end the connections to daemons of containers.
 	closers []func()
-	diff    *guard.Diff // nil but for FromDiff
-	stores  storeStep
+	// unreached are the hosts that could not be reached.
+	unreached []rekey.Left
+	diff      *guard.Diff // nil but for FromDiff
+	stores    storeStep
 	// stateless is a dry run where no state directory exists: there is no engine.
 	stateless bool
 }
@@ -138,11 +141,16 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fix{app: a, in: in, net: n, host: a.repairedHost(n, in.Proof), given: given, unlock: func() {}}
+	f := &Fix{app: a, in: in, net: n, host: a.repairedHost(n, in.Proof, a.farHosts(in.Access)), given: given, unlock: func() {}}
+	f.closers = append(f.closers, f.host.far.Close)
 	if err := f.readDiff(); err != nil {
 		return nil, err
 	}
 	if f.stores, err = a.storeStep(in); err != nil {
+		return nil, err
+	}
+	if err := f.reachFar(ctx, in.allHosts); err != nil {
+		f.Close()
 		return nil, err
 	}
 	if err := f.contain(ctx); err != nil {
@@ -160,7 +168,7 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.engine.Options.RolloutWait, f.engine.Host = in.RolloutWait, f.host
+	f.engine.Options.RolloutWait, f.engine.Host, f.engine.Opened = in.RolloutWait, f.host, f.host.far.learn
 	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
 	f.engine.Secrets = f.stores.secret
 	return f, nil
@@ -169,7 +177,7 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 // probe asks nothing where no request may carry a runner token.
 func (f *Fix) probe() remedy.Probe {
 	if !f.in.NoTouch {
-		return f.net.ask
+		return f.host.far.asking(f.net.ask)
 	}
 	return func(context.Context, remedy.Question) rekey.Answer {
 		return rekey.Answer{Kind: rekey.AnswerNotAsked, Message: "--no-touch: no request may carry a runner token", At: f.app.Now()}
@@ -224,7 +232,7 @@ func (a *App) engine(n *network, state StateInput, proof ProofInput, report func
 		return nil, nil, err
 	}
 	e := &remedy.Engine{
-		Store: store, Host: a.repairedHost(n, proof), Clock: wallClock{}, Probe: n.ask, Report: report,
+		Store: store, Host: a.repairedHost(n, proof, nil), Clock: wallClock{}, Probe: n.ask, Report: report,
 		ParseIssued: gitlab.ParseIssued, OutcomeUnknown: gitlab.OutcomeUnknown, GitLab: n.records,
 		Options: proof.options(), Workloads: a.workload,
 	}
@@ -333,11 +341,11 @@ func (f *Fix) plan(ctx context.Context) (rekey.Plan, error) {
 	if _, err := f.configs(); err != nil {
 		return rekey.Plan{}, err
 	}
-	local, err := f.app.thisMachine(f.in.DoctorInput)
+	sources, err := f.sources()
 	if err != nil {
 		return rekey.Plan{}, err
 	}
-	facts, err := f.app.observe(ctx, f.net, f.in.DoctorInput, []controller.Source{local})
+	facts, err := f.app.observe(ctx, f.net, f.in.DoctorInput, sources)
 	if err != nil {
 		return rekey.Plan{}, err
 	}
@@ -356,6 +364,7 @@ func (f *Fix) plan(ctx context.Context) (rekey.Plan, error) {
 	plan.Left = append(plan.Left, moved...)
 	f.nameReload(ctx, &plan)
 	f.nameSources(&plan)
+	f.nameVia(&plan)
 	return plan, err
 }
 
@@ -388,7 +397,7 @@ func (f *Fix) configs() ([]string, error) {
 		return nil, err
 	}
 	for _, path := range paths {
-		if _, err := f.host.Host.Read(path); err != nil {
+		if err := f.host.readable(path); err != nil {
 			return nil, unloadable(err.Error(), rekey.HintOf(err))
 		}
 	}
@@ -445,6 +454,9 @@ func (f *Fix) sectionsExist(facts diagnose.Facts) error {
 }
 
 func (f *Fix) generated(path string) string {
+	if far, there := f.host.far.of(path); far != nil {
+		return far.generated(there)
+	}
 	file, err := f.host.Host.Read(path)
 	if err != nil {
 		return ""

@@ -74,17 +74,22 @@ type repairedHost struct {
 	// containers use configs of this machine: their gitlab-runner is told through
 	// the daemon.
 	containers map[string]*docker.Container
+	// far are other machines, whose configs are named with them; nil: none.
+	far *farHosts
 }
 
-func (a *App) repairedHost(n *network, in ProofInput) repairedHost {
-	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}}
+func (a *App) repairedHost(n *network, in ProofInput, far *farHosts) repairedHost {
+	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}, far: far}
 	h.by, _ = host.ParseReload(in.Reload) // Check has refused what is none
-	h.idle = func(ctx context.Context, path string) error { return n.idle(ctx, h.Host, path) }
+	h.idle = func(ctx context.Context, path string) error { return n.idle(ctx, h.Read, path) }
 	return h
 }
 
 // Read returns a config's bytes; an empty config is one without sections.
 func (h repairedHost) Read(path string) ([]byte, error) {
+	if far, there := h.far.of(path); far != nil {
+		return far.Read(there)
+	}
 	f, err := h.Host.Read(path)
 	if errors.Is(err, host.ErrEmpty) {
 		err = nil
@@ -92,21 +97,40 @@ func (h repairedHost) Read(path string) ([]byte, error) {
 	return f.Data, err
 }
 
+// readable says why a config cannot be read or has nothing in it.
+func (h repairedHost) readable(path string) error {
+	if far, there := h.far.of(path); far != nil {
+		_, err := far.Read(there)
+		return err
+	}
+	_, err := h.Host.Read(path)
+	return err
+}
+
 // SystemID drops why there is none.
 func (h repairedHost) SystemID(path string) rekey.SystemID {
+	if far, there := h.far.of(path); far != nil {
+		return far.SystemID(there)
+	}
 	id, _ := h.Host.SystemID(path)
 	return id
 }
 
-// CheckWritable fails where durable.Replace could not change the file.
-func (repairedHost) CheckWritable(path string) error {
+// CheckWritable fails where Replace could not change the file.
+func (h repairedHost) CheckWritable(path string) error {
+	if far, there := h.far.of(path); far != nil {
+		return far.CheckWritable(there)
+	}
 	_, err := durable.CheckWritable(path)
 	return err
 }
 
 // Replace exchanges the file, or writes in place where nothing else can be had:
 // the engine has sealed the old image before.
-func (repairedHost) Replace(path string, expect, next []byte) (string, error) {
+func (h repairedHost) Replace(path string, expect, next []byte) (string, error) {
+	if far, there := h.far.of(path); far != nil {
+		return far.Replace(there, expect, next)
+	}
 	r, err := durable.Replace(path, expect, next, durable.AllowInPlace)
 	return string(r.How), err
 }
@@ -125,6 +149,9 @@ func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
 	idle := func(ctx context.Context) error { return h.idle(ctx, path) }
 	if h.idle == nil {
 		idle = nil
+	}
+	if far, there := h.far.of(path); far != nil {
+		return far.Reload(ctx, there, h.by, idle)
 	}
 	how, err := h.ReloadWith(ctx, path, h.by, idle)
 	if err != nil && ctx.Err() == nil {
@@ -147,11 +174,17 @@ func (h repairedHost) ReloadText(ctx context.Context, path string, by host.Reloa
 	if c := h.containerOf(path); c != nil {
 		return "SIGHUP to gitlab-runner in container " + c.Name
 	}
+	if far, there := h.far.of(path); far != nil {
+		return far.ReloadText(there, by)
+	}
 	return h.Host.ReloadText(ctx, path, by)
 }
 
 // Lock locks the config's directory and settles what a killed edit left there.
-func (repairedHost) Lock(path string) (func(), error) {
+func (h repairedHost) Lock(path string) (func(), error) {
+	if far, there := h.far.of(path); far != nil {
+		return far.Lock(there)
+	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		real = path

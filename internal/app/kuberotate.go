@@ -171,20 +171,11 @@ func leftAlone(name, path string, err error) rekey.Plan {
 	return rekey.Plan{Left: []rekey.Left{{Config: name + path, Name: name, Causes: []rekey.Cause{}, Severity: rekey.Failing, Reason: err.Error(), Next: rekey.HintOf(err)}}}
 }
 
-// reached refuses hosts whose runners are not changed from here, and says what to do
-// there.
+// reached refuses what is no kind of host whose runners are changed from here.
 func reached(address string) error {
-	scheme, rest, ok := strings.Cut(address, "://")
-	host, path, _ := strings.Cut(rest, "/")
-	if path == "" {
-		path = "etc/gitlab-runner/config.toml"
-	}
-	switch {
-	case ok && (scheme == "k8s" || scheme == "docker"):
+	scheme, _, ok := strings.Cut(address, "://")
+	if ok && (scheme == "k8s" || scheme == "docker" || scheme == "ssh") {
 		return nil
-	case ok && scheme == "ssh":
-		return rekey.Errorf(rekey.KindInvalid, "nothing is changed over ssh yet: %s", address).
-			WithHint("run the same command with --config /%s in place of --host on %s; where no user token is to be there, make the record here and give its token there: `rekey fix --config /%s --token-file -`", path, host, path)
 	}
-	return rekey.Errorf(rekey.KindInvalid, "%q is no host whose runners are changed from here", address).WithHint("write it as k8s://NAMESPACE/RELEASE or docker://CONTAINER")
+	return rekey.Errorf(rekey.KindInvalid, "%q is no host whose runners are changed from here", address).WithHint("write it as ssh://[user@]host[:port][/path/to/config.toml], docker://CONTAINER or k8s://NAMESPACE/RELEASE")
 }

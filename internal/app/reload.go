@@ -2,12 +2,12 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"rekey"
 	"rekey/internal/configtoml"
 	"rekey/internal/gitlab"
-	"rekey/internal/host"
 )
 
 // nameReload writes into a plan how each config comes into force on this host.
@@ -15,11 +15,18 @@ func (f *Fix) nameReload(ctx context.Context, plan *rekey.Plan) {
 	texts := map[string]string{}
 	for i := range plan.Targets {
 		t := &plan.Targets[i]
-		text, known := texts[t.Config]
-		if !known {
-			text = f.host.ReloadText(ctx, t.Config, f.host.by)
-			texts[t.Config] = text
+		var all []string
+		for _, config := range placeConfigs(*t) {
+			text, known := texts[config]
+			if !known {
+				text = f.host.ReloadText(ctx, config, f.host.by)
+				texts[config] = text
+			}
+			if !slices.Contains(all, text) {
+				all = append(all, text)
+			}
 		}
+		text := strings.Join(all, "; ")
 		for j := range t.Steps {
 			if t.Steps[j].Kind == rekey.StepReload {
 				t.Steps[j].Text = text
@@ -43,12 +50,12 @@ func (f *Fix) nameSources(plan *rekey.Plan) {
 
 // idle fails unless it is certain that no section of the config runs a job: what
 // cannot be read is unknown, not idle.
-func (n *network) idle(ctx context.Context, h host.Host, path string) error {
-	file, err := h.Read(path)
+func (n *network) idle(ctx context.Context, read func(path string) ([]byte, error), path string) error {
+	data, err := read(path)
 	if err != nil {
 		return err
 	}
-	doc, err := configtoml.Parse(file.Data)
+	doc, err := configtoml.Parse(data)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,9 @@ type RotateInput struct {
 	Access       Access
 	Configs      []string
 	Hosts        []string // releases in clusters, k8s://NAMESPACE/RELEASE, instead of this machine
+	Inventory    string   // an Ansible inventory of further hosts, "" for none
+	Limit        string   // which of its hosts; "" for all
+	Become       bool     // act as root on hosts that ssh reaches, by sudo without a password
 	PatchManaged bool     // a Secret that a tool keeps is changed all the same
 	RolloutWait  time.Duration
 	Runners      []string // ids, section names or fingerprints
@@ -73,10 +78,10 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--deliver-by-agent without --config rotates records by their id, on hosts that are not reached from here").
 			WithHint("name them: `rekey rotate 42 --store REF --deliver-by-agent`; `rekey runner list` shows the ids")
 	}
-	if len(in.Hosts) > 0 && len(in.Configs) > 0 {
-		return nil, rekey.Errorf(rekey.KindInvalid, "--host and --config exclude each other").WithHint("rotate this machine's runners and those of a cluster one after the other")
+	if len(in.Configs) > 0 && slices.ContainsFunc(in.Hosts, func(h string) bool { return strings.HasPrefix(h, "k8s://") }) {
+		return nil, rekey.Errorf(rekey.KindInvalid, "--host k8s:// and --config exclude each other").WithHint("rotate this machine's runners and those of a cluster one after the other")
 	}
-	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs, Hosts: Hosts{Addresses: in.Hosts}}, RolloutWait: max(in.RolloutWait, time.Nanosecond),
+	f, err := a.Fix(ctx, FixInput{DoctorInput: DoctorInput{Access: in.Access, Configs: in.Configs, Hosts: Hosts{Addresses: in.Hosts, Inventory: in.Inventory, Limit: in.Limit}}, Become: in.Become, allHosts: true, RolloutWait: max(in.RolloutWait, time.Nanosecond),
 		Proof: in.Proof, State: in.State, DryRun: in.DryRun, Report: in.Report, Store: in.Store, afar: in.afar()})
 	if err != nil {
 		return nil, err
@@ -128,7 +133,7 @@ func (r *Rotation) plan(ctx context.Context) (rekey.Plan, error) {
 		return &remedy.RotationPlanner{
 			Flags: remedy.RotationFlags{Runners: r.in.Runners, Due: r.in.Due, Strategy: strategies[r.in.Strategy], MaxAge: r.in.MaxAge, Skip: r.done,
 				Stored: r.in.Store != "", Agents: r.in.ByAgent, Self: r.app.self(), SelfURL: r.app.env("CI_SERVER_URL")},
-			Host: r.host, Probe: r.net.ask, GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
+			Host: r.host, Probe: r.host.far.asking(r.net.ask), GitLab: r.net.records, Now: r.app.Now, SameGitLab: gitlab.SameGitLab, Generated: r.generated,
 			Rights:    func(base string) ([]string, bool) { u := user(base); return u.Scopes, u.Scopes != nil },
 			Admin:     func(base string) bool { return user(base).Admin },
 			RotatedAt: rotatedAt, Headroom: r.headroom(user), Open: open, Progress: r.in.Progress,
@@ -148,16 +153,21 @@ func (r *Rotation) plan(ctx context.Context) (rekey.Plan, error) {
 	}
 	r.nameReload(ctx, &plan)
 	r.nameSources(&plan)
+	r.nameVia(&plan)
 	return plan, err
 }
 
 // neighbours are the configs of other gitlab-runners that run on this machine.
 func (r *Rotation) neighbours(paths []string) []remedy.Neighbour {
 	var found []remedy.Neighbour
-	for _, n := range r.host.Neighbours(paths) {
+	here := slices.DeleteFunc(slices.Clone(paths), func(path string) bool { return strings.Contains(path, "://") })
+	for _, n := range r.host.Neighbours(here) {
+		if len(here) == 0 {
+			break
+		}
 		found = append(found, remedy.Neighbour{Name: fmt.Sprintf("%s, on which %s runs,", n.Process.Config, n.Process), Data: n.Data})
 	}
-	return found
+	return append(found, r.host.far.neighbours(paths)...)
 }
 
 // self is the runner whose job this process is, 0 outside a job.

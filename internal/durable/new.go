@@ -1,8 +1,6 @@
 package durable
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -87,7 +85,5 @@ func writeTemp(point, temp string, data []byte, dress func(*os.File) error) (err
 // tempName is a name beside path that CleanStale knows; it holds an unfinished
 // copy at most.
 func tempName(path string) string {
-	var b [6]byte
-	_, _ = rand.Read(b[:])
-	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".rekey-"+hex.EncodeToString(b[:])+".tmp")
+	return filepath.Join(filepath.Dir(path), TempName(filepath.Base(path)))
 }

@@ -3,7 +3,6 @@ package durable
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -254,6 +253,5 @@ func newer(old, now time.Time) time.Time {
 }
 
 func swapName(path string, expect, next []byte) string {
-	name := fmt.Sprintf(".%s.rekey-%s-%s.swap", filepath.Base(path), mark(expect), mark(next))
-	return filepath.Join(filepath.Dir(path), name)
+	return filepath.Join(filepath.Dir(path), SwapName(filepath.Base(path), expect, next))
 }

@@ -2,17 +2,12 @@ package durable
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"rekey"
 )
-
-var stalePattern = regexp.MustCompile(`^\.(.+)\.rekey-(?:[0-9a-f]{12}\.tmp|([0-9a-f]{12})-([0-9a-f]{12})\.swap)$`)
 
 // CleanStale settles what a Replace or WriteNew that was killed left in dir, and
 // returns the paths it removed and those it restored. A copy of the old or the
@@ -29,17 +24,17 @@ func CleanStale(dir string) (removed, restored []string, err error) {
 	}
 	var failures []error
 	for _, entry := range entries {
-		m := stalePattern.FindStringSubmatch(entry.Name())
-		if m == nil || !entry.Type().IsRegular() {
+		of, expect, next, ok := ParseCopy(entry.Name())
+		if !ok || !entry.Type().IsRegular() {
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
-		back, err := settle(path, filepath.Join(dir, m[1]), m[2], m[3])
+		back, err := settle(path, filepath.Join(dir, of), expect, next)
 		switch {
 		case err != nil:
 			failures = append(failures, err)
 		case back:
-			restored = append(restored, filepath.Join(dir, m[1]))
+			restored = append(restored, filepath.Join(dir, of))
 		default:
 			removed = append(removed, path)
 		}
@@ -68,7 +63,7 @@ func putBack(aside, path, expect, next string) (bool, error) {
 	if err != nil {
 		return false, failure("read", aside, err)
 	}
-	if m := mark(out); m == expect || m == next {
+	if m := Mark(out); m == expect || m == next {
 		return false, nil
 	}
 	now, err := os.ReadFile(path)
@@ -78,7 +73,7 @@ func putBack(aside, path, expect, next string) (bool, error) {
 	if bytes.Equal(now, out) {
 		return false, nil
 	}
-	if mark(now) != next {
+	if Mark(now) != next {
 		return false, rekey.Errorf(rekey.KindConflict, "%s and %s were both changed by another process", path, aside).
 			WithHint("keep the one that gitlab-runner wrote last, remove %s", aside)
 	}
@@ -86,12 +81,4 @@ func putBack(aside, path, expect, next string) (bool, error) {
 		return false, failure("exchange", path, err)
 	}
 	return true, nil
-}
-
-// mark names a content in a file name without telling anything of it.
-func mark(content []byte) string {
-	h := sha256.New()
-	_, _ = h.Write([]byte("rekey durable v1\x00"))
-	_, _ = h.Write(content)
-	return hex.EncodeToString(h.Sum(nil)[:6])
 }

@@ -55,11 +55,10 @@ func (h Host) Reload(ctx context.Context, config string, p Process) (Reloaded, e
 // that was found, so that a number that was given to another process meanwhile
 // is never signalled. why says why no signal is to be sent.
 func (h Host) target(config string, p Process) (handle *os.Process, why string) {
-	switch {
-	case p.Command == "run-single":
-		return nil, fmt.Sprintf("%s would end by SIGHUP", p)
-	case p.PID <= 1 && p.ticks == "":
+	if p.PID <= 1 && p.ticks == "" {
 		return nil, "no process is known"
+	} else if p.Command == "run-single" {
+		return nil, p.Unready(h.Now())
 	}
 	handle, err := os.FindProcess(p.PID)
 	if err != nil {
@@ -71,10 +70,8 @@ func (h Host) target(config string, p Process) (handle *os.Process, why string) 
 		why = fmt.Sprintf("%s has ended", p)
 	case !now.Uses(config):
 		why = fmt.Sprintf("%s does not use %s", p, config)
-	case !now.hangup:
-		why = fmt.Sprintf("%s does not handle SIGHUP", p)
-	case h.Now().Sub(now.Started) < settling:
-		why = fmt.Sprintf("%s has just started", p)
+	default:
+		why = now.Unready(h.Now())
 	}
 	if why != "" {
 		_ = handle.Release()

@@ -32,6 +32,7 @@ type Host struct {
 	User       string // ansible_user, "" leaves it to ssh
 	Key        string // ansible_ssh_private_key_file
 	Connection string // "ssh", "local", "docker"
+	Become     bool   // ansible_become: what is done there is done as root, by sudo
 	Problem    string // why it cannot be reached by what is read here, "" when it can
 	Groups     []string
 }
@@ -278,6 +279,7 @@ func (h *node) resolve(vars map[string]string, groups []string) Host {
 		out.Address = h.name
 	}
 	port := first(vars, "ansible_port", "ansible_ssh_port")
+	out.Become = becomesRoot(vars)
 	for _, v := range []string{out.Address, out.User, out.Key, port, vars["ansible_connection"]} {
 		if strings.Contains(v, "{{") || strings.Contains(v, "{%") {
 			out.Problem = "how it is reached is written as a template, which is not evaluated here"
@@ -303,6 +305,13 @@ func (h *node) resolve(vars map[string]string, groups []string) Host {
 		out.Problem = fmt.Sprintf("it is reached by the connection plugin %q, which is not known here", connection)
 	}
 	return out
+}
+
+// becomesRoot reports whether Ansible would act as root there by sudo.
+func becomesRoot(vars map[string]string) bool {
+	yes := slices.Contains([]string{"true", "yes", "on", "1", "y", "t"}, strings.ToLower(first(vars, "ansible_become", "ansible_sudo")))
+	method, who := first(vars, "ansible_become_method"), first(vars, "ansible_become_user", "ansible_sudo_user")
+	return yes && slices.Contains([]string{"", "sudo"}, method[strings.LastIndex(method, ".")+1:]) && (who == "" || who == "root")
 }
 
 // note tells once of variables that change how ssh connects and are not used.

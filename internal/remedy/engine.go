@@ -67,6 +67,9 @@ type Engine struct {
 	// WaitOn is asked whether to wait as long again for a record's jobs; nil is no.
 	// It is called from several goroutines.
 	WaitOn func(t rekey.Target, waited time.Duration) bool
+	// Opened is told each target that is begun or read back, before its Host is asked
+	// for anything; nil: nobody wants to know.
+	Opened func(t rekey.Target)
 	// Report is called for each event, from several goroutines; nil is silence.
 	Report func(Event)
 
@@ -207,9 +210,16 @@ func (e *Engine) begin(id rekey.Operation, target rekey.Target) (*operation, err
 	for i := range target.Also {
 		target.Also[i].Config = absolute(target.Also[i].Config)
 	}
+	e.opened(target)
 	op := &operation{id: id, target: target, journal: j}
 	op.makeSites()
 	return op, j.Write(rekey.StepBegin, rekey.PhaseNote, target, nil)
+}
+
+func (e *Engine) opened(t rekey.Target) {
+	if e.Opened != nil {
+		e.Opened(t)
+	}
 }
 
 func closeAll(ops []*operation) {

@@ -84,6 +84,7 @@ func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 	switch {
 	case r.Step == rekey.StepBegin:
 		err := json.Unmarshal(r.Data, &op.target)
+		e.opened(op.target)
 		op.makeSites()
 		return err
 	case r.Step == rekey.StepEnd && r.Phase == rekey.PhaseOutcome:

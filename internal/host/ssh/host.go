@@ -30,6 +30,7 @@ type Host struct {
 
 	running  []host.Process
 	problem  string
+	locks    map[int]*lock // by slot
 	seen     map[string]entry
 	withSudo []string
 	closed   []string // standard places that could not be looked into
@@ -39,6 +40,8 @@ type Host struct {
 type Options struct {
 	Program string        // "" is the ssh of PATH
 	Wait    time.Duration // for the connection; what follows it is bounded by the context
+	Answer  time.Duration // for the answer to one question, 0 for no bound but the context's
+	Change  bool          // the host may be changed: without it nothing there can be
 }
 
 // Dial connects and looks around. The connection ends with ctx or Close. Errors
@@ -244,4 +247,11 @@ func (h *Host) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%s: the user %s may not see whether there is a config at %s; root may: %s", h.target.Name(), h.user, strings.Join(h.closed, ", "), h.root()))
 	}
 	return notes
+}
+
+// Broken reports whether the connection has ended: nothing can be asked any more.
+func (h *Host) Broken() bool {
+	h.session.mu.Lock()
+	defer h.session.mu.Unlock()
+	return h.session.dead != nil
 }

@@ -13,14 +13,21 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"rekey"
 )
 
-//go:embed remote.sh
-var script string
+//go:embed read.sh
+var reading string
+
+//go:embed change.sh
+var changing string
+
+//go:embed serve.sh
+var serving string
 
 const (
 	greeting      = "rekey reads" // the script's first line
@@ -33,12 +40,14 @@ const (
 // session is a connection on which one question is under way at a time.
 type session struct {
 	target Target
+	bound  time.Duration // of one question, 0 for none
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	out    io.ReadCloser
 	lines  *bufio.Reader
 	said   *complaint
 	unhook func() bool
+	late   atomic.Bool // it was ended because nothing came
 
 	mu   sync.Mutex
 	dead error
@@ -46,7 +55,7 @@ type session struct {
 
 // arguments are ssh's own. Whatever asks is answered with no: nobody sits there
 // for each of a hundred hosts.
-func (t Target) arguments(wait time.Duration) []string {
+func (t Target) arguments(wait time.Duration, script string) []string {
 	args := []string{"-T", "-x", "-o", "BatchMode=yes", "-o", fmt.Sprintf("ConnectTimeout=%d", max(1, int(wait.Seconds()))),
 		"-o", "ConnectionAttempts=1", "-o", "ControlMaster=no", "-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none"}
 	if t.Port != 0 {
@@ -61,7 +70,11 @@ func (t Target) arguments(wait time.Duration) []string {
 	// What the host's login shell has to understand is this one constant word list;
 	// the script itself comes on standard input, read byte by byte so that what
 	// follows it stays there.
-	return append(args, "--", t.Host, fmt.Sprintf(`sh -c 'eval "$(dd bs=1 count=%d 2>/dev/null)"'`, len(script)))
+	command := fmt.Sprintf(`sh -c 'eval "$(dd bs=1 count=%d 2>/dev/null)"'`, len(script))
+	if t.Become {
+		command = "sudo -n -H " + command
+	}
+	return append(args, "--", t.Host, command)
 }
 
 // dial starts ssh and waits for the script's greeting. The connection ends with
@@ -77,10 +90,17 @@ func dial(ctx context.Context, t Target, o Options) (*session, error) {
 	if err != nil {
 		return nil, rekey.Errorf(rekey.KindUnavailable, "the program ssh is not there").WithHint("install OpenSSH's client, or run rekey on the host itself")
 	}
-	s := &session{target: t, said: &complaint{}}
-	s.cmd = exec.CommandContext(ctx, program, t.arguments(o.Wait)...)
+	s := &session{target: t, bound: o.Answer, said: &complaint{}}
+	script := reading + serving
+	if o.Change {
+		script = reading + changing + serving
+	}
+	s.cmd = exec.CommandContext(ctx, program, t.arguments(o.Wait, script)...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = time.Second
+	if o.Change {
+		detach(s.cmd)
+	}
 	s.cmd.Stderr = s.said
 	if s.in, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -93,7 +113,7 @@ func dial(ctx context.Context, t Target, o Options) (*session, error) {
 	}
 	s.unhook = context.AfterFunc(ctx, func() { _ = s.out.Close() }) // a child of ssh may hold the other end
 	s.lines = bufio.NewReaderSize(s.out, mostLine)
-	if err := s.greet(); err != nil {
+	if err := s.greet(script); err != nil {
 		ended := s.close()
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
@@ -104,7 +124,8 @@ func dial(ctx context.Context, t Target, o Options) (*session, error) {
 }
 
 // greet sends the script and passes over what a login prints by itself.
-func (s *session) greet() error {
+func (s *session) greet(script string) error {
+	defer s.hurry()()
 	if _, err := io.WriteString(s.in, script); err != nil {
 		return err
 	}
@@ -141,12 +162,45 @@ type answer struct {
 // ask puts one question and calls record for each line of facts in their order,
 // with the data that preceded it; nil ignores them. limit bounds the data.
 func (s *session) ask(name string, limit int, path string, record func(key, value string, before []byte)) (answer, error) {
+	return s.order(question{name: name, limit: limit, path: path, record: record})
+}
+
+// question is one line to the script, and what follows it.
+type question struct {
+	name   string
+	limit  int // of the answer's data; or a number that the question is about
+	path   string
+	words  string // further words, which a shell takes as they are
+	data   []byte // behind the line
+	record func(key, value string, before []byte)
+}
+
+// hurry ends the connection when nothing has come within the bound; what it returns
+// is called when something has.
+func (s *session) hurry() (done func()) {
+	if s.bound <= 0 {
+		return func() {}
+	}
+	timer := time.AfterFunc(s.bound, func() {
+		s.late.Store(true)
+		_ = s.in.Close()
+		_ = s.out.Close()
+	})
+	return func() { timer.Stop() }
+}
+
+// order is ask with everything that a question may have.
+func (s *session) order(q question) (answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead != nil {
 		return answer{}, s.dead
 	}
-	a, err := s.exchange(name, limit, path, record)
+	defer s.hurry()()
+	a, err := s.exchange(q)
+	if err != nil && s.late.Load() {
+		err = fmt.Errorf("nothing came within %s", s.bound)
+	}
 	if err != nil {
 		s.dead = rekey.Errorf(rekey.KindUnavailable, "the connection broke off: %w", err).WithHint("try it: %s", s.target.command())
 		return a, s.dead
@@ -154,9 +208,13 @@ func (s *session) ask(name string, limit int, path string, record func(key, valu
 	return a, nil
 }
 
-func (s *session) exchange(name string, limit int, path string, record func(key, value string, before []byte)) (answer, error) {
+func (s *session) exchange(q question) (answer, error) {
 	a := answer{facts: map[string]string{}, marks: map[string]bool{}}
-	if _, err := fmt.Fprintf(s.in, "%s %d %s\n", name, limit, octal(path)); err != nil {
+	limit, record := q.limit, q.record
+	if _, err := fmt.Fprintf(s.in, "%s %d %s %s\n", q.name, limit, octal(q.path), q.words); err != nil {
+		return a, err
+	}
+	if _, err := s.in.Write(q.data); err != nil && len(q.data) == 0 { // of what it did not take, the answer tells
 		return a, err
 	}
 	for told := 0; ; {

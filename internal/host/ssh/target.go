@@ -18,6 +18,8 @@ type Target struct {
 	Key   string // a private key's file, "" leaves it to ssh
 	Path  string // of the one config that is meant, "" for the usual places
 	Alias string // in reports, "" for the address
+	// Become has everything done as root, by sudo without a password.
+	Become bool
 }
 
 const form = "write it as ssh://[user@]host[:port][/path/to/config.toml]"

@@ -97,18 +97,5 @@ journal() {
 	journalctl -u gitlab-runner --since -24h --no-pager --quiet -o short-iso 2>/dev/null </dev/null | tail -c "$1" | hex
 }
 
-echo
-echo 'rekey reads'
-while read -r name limit path; do
-	path=$(printf '%b.' "$path")
-	path=${path%.}
-	case $name in
-	hello) hello ;;
-	look) look "$path" ;;
-	content) content "$limit" "$path" ;;
-	asroot) asroot "$limit" "$path" ;;
-	running) running ;;
-	journal) journal "$limit" ;;
-	esac
-	echo .
-done
+# Where change.sh does not follow, nothing can be changed.
+change() { echo '! unknown'; }
