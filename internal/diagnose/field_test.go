@@ -24,7 +24,7 @@ func TestAFieldForRegistrationTokens(t *testing.T) {
 		want  string
 	}{
 		"a runner token":                    {[]edit{holds("glrt-CANARY0123456789abcd")}, lines("valid", "runner-token-in-legacy-field warning certain")},
-		"a runner token that is gone":       {[]edit{holds("glrt-CANARY0123456789abcd"), answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, lines("invalid", "record-deleted error certain", "runner-token-in-legacy-field warning certain")},
+		"a runner token that is gone":       {[]edit{holds("glrt-CANARY0123456789abcd"), answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, lines("invalid", "record-deleted error likely", "runner-token-in-legacy-field warning certain", "wrong-instance info possible")},
 		"a registration token":              {[]edit{holds("GR1348941CANARY0123456789"), unasked}, lines("invalid", "registration-token-in-config error certain")},
 		"one from before they had a prefix": {[]edit{holds("CANARY0123456789abcd"), unasked}, lines("unknown", "registration-token-in-config error likely")},
 		"nothing":                           {[]edit{holds(""), unasked}, lines("invalid", "malformed-token error certain")},
@@ -49,7 +49,7 @@ func TestWhatIsReadAtTheStartOnly(t *testing.T) {
 		"changed since":              {changed: now.Add(-time.Minute), want: lines("valid", "reload-missed warning possible")},
 		"changed before":             {changed: started.Add(-time.Minute), want: "valid"},
 		"when is unknown":            {want: "valid"},
-		"changed since, and refused": {changed: now, edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error certain")},
+		"changed since, and refused": {changed: now, edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error likely", "wrong-instance info possible")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

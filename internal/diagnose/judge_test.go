@@ -173,7 +173,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "3 refused, lookup failed", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFailed)}, want: lines("invalid", deleted, rotated)},
 		{rule: "3 refused, unknown shape", edits: []edit{answered(rekey.AnswerRefused), token("CANARYplain")},
 			want: lines("invalid", "malformed-token error possible", deleted, rotated)},
-		{rule: "refused and gone", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error certain")},
+		{rule: "refused and gone", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error likely", "wrong-instance info possible")},
 		{rule: "refused and gone, the newest of all", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupGone)},
 			facts: func(f *F) { f.Servers[0].NewestRunner = 3 },
 			want:  lines("invalid", "record-deleted error likely", "wrong-instance info possible", "server-restored info possible")},
@@ -195,9 +195,9 @@ func TestJudgeOneSection(t *testing.T) {
 			want: lines("invalid", deleted, "wrong-instance error possible")},
 		{rule: "refused and cut short", edits: []edit{answered(rekey.AnswerRefused), token("glrt-CANARY")}, want: lines("invalid", "malformed-token error likely")},
 		{rule: "refused, gone and of unknown shape", edits: []edit{answered(rekey.AnswerRefused), token("CANARYplain"), looked(diagnose.LookupGone)},
-			want: lines("invalid", "record-deleted error certain")},
+			want: lines("invalid", "record-deleted error likely", "wrong-instance info possible")},
 		{rule: "refused, gone and cut short", edits: []edit{answered(rekey.AnswerRefused), token("glrt-CANARY"), looked(diagnose.LookupGone)},
-			want: lines("invalid", "record-deleted error certain", "malformed-token error likely")},
+			want: lines("invalid", "malformed-token error likely", "record-deleted error likely", "wrong-instance info possible")},
 		{rule: "cut short yet accepted", edits: []edit{token("glrt-CANARY")}, want: "valid"},
 
 		{rule: "4 empty", edits: []edit{notAsked, token("")}, want: lines("invalid", malform)},
@@ -210,7 +210,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "4 registration token, registration on", edits: []edit{notAsked, token("GR1348941CANARYaaaaaaaaaaaaaa")},
 			facts: func(f *F) { f.Servers[0].RegistrationAllowed = &on }, want: lines("invalid", "registration-token-in-config error certain")},
 		{rule: "4 malformed and gone", edits: []edit{notAsked, token("CANARY quoted"), looked(diagnose.LookupGone)},
-			want: lines("invalid", malform, "record-deleted error certain")},
+			want: lines("invalid", malform, "record-deleted error likely")},
 		{rule: "4 malformed and no URL", edits: []edit{notAsked, token(""), func(s *diagnose.Section) { s.URL = "" }},
 			want: lines("invalid", malform, "wrong-instance error certain")},
 
@@ -220,7 +220,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "rate limited", edits: []edit{answered(rekey.AnswerRateLimited)}, want: lines("unknown", "rate-limited error certain")},
 		{rule: "unreachable", edits: []edit{answered(rekey.AnswerUnreachable)}, want: lines("unknown", "unreachable error certain")},
 		{rule: "unreachable, yet gone", edits: []edit{answered(rekey.AnswerUnreachable), looked(diagnose.LookupGone)},
-			want: lines("unknown", "record-deleted error certain", "unreachable error certain")},
+			want: lines("unknown", "unreachable error certain", "record-deleted error likely")},
 
 		{rule: "6 redirect of a stranger", edits: []edit{answered(rekey.AnswerRedirected)}, want: lines("unknown", "unreachable error certain")},
 		{rule: "6 redirect of a GitLab", edits: []edit{answered(rekey.AnswerRedirected), func(s *diagnose.Section) {
@@ -241,7 +241,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "7 unset", edits: []edit{notAsked, token("${RUNNER_TOKEN}"), func(s *diagnose.Section) { s.Unset = []string{"RUNNER_TOKEN"} }}, want: lines("unknown", envError)},
 		{rule: "7 unset URL", edits: []edit{notAsked, func(s *diagnose.Section) { s.URL, s.Unset = "${URL}", []string{"URL"} }}, want: lines("unknown", envError)},
 		{rule: "7 unset, yet gone", edits: []edit{notAsked, looked(diagnose.LookupGone), token("${T}"), func(s *diagnose.Section) { s.Unset = []string{"T"} }},
-			want: lines("unknown", envError, "record-deleted error certain")},
+			want: lines("unknown", envError, "record-deleted error likely")},
 		{rule: "7 accepted", edits: []edit{token("${T}"), expanded(good.Reveal())}, want: lines("valid", "environment-reference info certain")},
 		{rule: "7 refused", edits: []edit{answered(rekey.AnswerRefused), token("${T}"), expanded(good.Reveal())}, want: lines("unknown", "environment-reference error possible")},
 		{rule: "7 refused, past", edits: []edit{answered(rekey.AnswerRefused), past, token("${T}"), expanded(good.Reveal())}, want: lines("unknown", "environment-reference error possible")},
@@ -261,7 +261,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "8 past, accepted", edits: []edit{past}, want: lines("valid", "token-expired warning certain")},
 		{rule: "8 past, refused", edits: []edit{answered(rekey.AnswerRefused), past}, want: lines("invalid", "token-expired error likely")},
 		{rule: "8 past, refused, found", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupFound)}, want: lines("invalid", "token-expired error certain")},
-		{rule: "8 past, refused, gone", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error certain")},
+		{rule: "8 past, refused, gone", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupGone)}, want: lines("invalid", "record-deleted error likely", "wrong-instance info possible")},
 		{rule: "8 past here, not at the server", edits: []edit{answered(rekey.AnswerRefused), past, looked(diagnose.LookupFound), func(s *diagnose.Section) {
 			s.Answer.ServerTime = now.Add(-2 * time.Hour)
 		}}, want: lines("invalid", "rotated-elsewhere error likely", namesake)},
@@ -286,7 +286,7 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "9 no system id", edits: []edit{notAsked, func(s *diagnose.Section) { s.SystemID, s.SystemIDProblem = "", "permission denied" }},
 			want: lines("unknown", "unreachable error possible")},
 		{rule: "14 no touch", edits: []edit{notAsked}, want: lines("unknown", "unreachable error possible")},
-		{rule: "14 no touch, gone", edits: []edit{notAsked, looked(diagnose.LookupGone)}, want: lines("unknown", "record-deleted error certain")},
+		{rule: "14 no touch, gone", edits: []edit{notAsked, looked(diagnose.LookupGone)}, want: lines("unknown", "record-deleted error likely")},
 		{rule: "14 no touch, past", edits: []edit{notAsked, past}, want: lines("unknown", "token-expired error possible")},
 		{rule: "14 the zero answer", edits: []edit{func(s *diagnose.Section) { s.Answer = rekey.Answer{} }}, want: lines("unknown", "unreachable error possible")},
 
@@ -331,12 +331,12 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "skew: same", edits: []edit{version("17.11.3")}, want: "valid"},
 		{rule: "skew: a minor behind", edits: []edit{version("17.10.0")}, want: lines("valid", "version-skew info certain")},
 		{rule: "skew: a major behind", edits: []edit{version("16.11.0")}, want: lines("valid", "version-skew warning certain")},
-		{rule: "skew: two majors behind", edits: []edit{version("15.11.0")}, want: lines("valid", "version-skew error certain")},
+		{rule: "skew: two majors behind", edits: []edit{version("15.11.0")}, want: lines("valid", "version-skew warning certain")},
 		{rule: "skew: a minor ahead", edits: []edit{version("17.12.0")}, want: lines("valid", "version-skew info certain")},
 		{rule: "skew: a major ahead", edits: []edit{version("18.0.0")}, want: lines("valid", "version-skew warning certain")},
 		{rule: "skew: unknown", edits: []edit{version("development version")}, want: "valid"},
 		{rule: "skew: server unknown", edits: []edit{version("13.0.0")}, facts: func(f *F) { f.Servers[0].Version = rekey.Version{} }, want: "valid"},
-		{rule: "skew: by the record", edits: []edit{record(func(r *diagnose.Record) { r.Runner.Version = "14.10.1" })}, want: lines("valid", "version-skew error likely")},
+		{rule: "skew: by the record", edits: []edit{record(func(r *diagnose.Record) { r.Runner.Version = "14.10.1" })}, want: lines("valid", "version-skew warning likely")},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			t.Parallel()
@@ -485,7 +485,7 @@ func TestFindingsAreSorted(t *testing.T) {
 	for _, f := range s.Findings {
 		got = append(got, f.Cause)
 	}
-	if want := []rekey.Cause{rekey.VersionSkew, rekey.OnlineButIdle}; !slices.Equal(got, want) {
+	if want := []rekey.Cause{rekey.OnlineButIdle, rekey.VersionSkew}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -66,7 +66,7 @@ func TestLogs(t *testing.T) {
 
 		"rotated and not saved":               {edits: []edit{refused, looked(diagnose.LookupFound)}, logs: []diagnose.LogLine{reset, failed}, want: lines("invalid", unsaved)},
 		"rotated and not saved, no record":    {edits: []edit{refused}, logs: []diagnose.LogLine{reset, failed}, want: "invalid\nrotation-not-saved error likely < record-deleted < rotated-elsewhere"},
-		"rotated and not saved, then deleted": {edits: []edit{refused, looked(diagnose.LookupGone)}, logs: []diagnose.LogLine{reset, failed}, want: "invalid\nrecord-deleted error certain", notes: 1},
+		"rotated and not saved, then deleted": {edits: []edit{refused, looked(diagnose.LookupGone)}, logs: []diagnose.LogLine{reset, failed}, want: "invalid\nrecord-deleted error likely\nwrong-instance info possible", notes: 1},
 		"rotated and saved":                   {edits: []edit{refused}, logs: []diagnose.LogLine{reset}, want: untold},
 		"not saved, then rotated":             {edits: []edit{refused}, logs: []diagnose.LogLine{line(2, "save-failed"), reset}, want: untold, notes: 1},
 		"another was rotated and not saved":   {edits: []edit{refused}, logs: []diagnose.LogLine{line(10, "reset-succeeded", of("otherbbbb")), failed}, want: untold, notes: 1},

@@ -33,10 +33,11 @@ func (c *court) judgeRefused(s *section) {
 
 func (s *section) lexOfSent() rekey.Lexical { return s.token.Lexical() }
 
-// refusedGone judges a token whose record is not there: it was deleted. That is
-// certain of an id that GitLab has gone beyond. One above all others was most likely
-// the newest runner; that it is of another GitLab, or of the time before a restore,
-// is told as possible, and a restore is the cause where several records show it.
+// refusedGone judges a token whose record is not there: it was deleted, most likely.
+// Ids are small numbers that every GitLab has given away, so a record that was here
+// and is gone need not be the token's own: that another GitLab issued the token is
+// told as possible. An id above all others was most likely the newest runner; there a
+// restore is possible too, and is the cause where several records show it.
 func (c *court) refusedGone(s *section, past bool) {
 	seen := []rekey.Evidence{s.answerSeen(), s.recordGone()}
 	if past {
@@ -45,7 +46,9 @@ func (c *court) refusedGone(s *section, past bool) {
 	switch {
 	case s.onceThere():
 		seen = append(seen, s.inNewest("there is runner %d, so GitLab has had a runner %d", s.server.NewestRunner, s.RunnerID))
-		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Certain, seen...)
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, append(seen,
+			missing("GitLab's audit events would make it certain that runner %d was this host's: they tell its description and who deleted it", s.RunnerID))...)
+		s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
 	case s.beyondNewest():
 		newest := s.inNewest("%s: runner %d was its newest, unless this token is of another GitLab or of the time before a restore", s.newestThere(), s.RunnerID)
 		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, append(seen, newest,
@@ -57,6 +60,7 @@ func (c *court) refusedGone(s *section, past bool) {
 	default:
 		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, append(seen,
 			missing("the id of GitLab's newest runner would decide whether there ever was a runner %d; an administrator's user token can read it", s.RunnerID))...)
+		s.found(rekey.WrongInstance, rekey.Info, rekey.Possible, s.answerSeen(), elsewhere())
 	}
 }
 

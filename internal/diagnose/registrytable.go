@@ -149,9 +149,9 @@ var tokenEntries = []Entry{
 	{
 		Cause:     rekey.VersionSkew,
 		Meaning:   "gitlab-runner and GitLab are of versions that are not made for each other.",
-		Severity:  rekey.Failing,
+		Severity:  rekey.Warning,
 		Remedy:    "Upgrade the older of the two, gitlab-runner to GitLab's major and minor version, and check with `rekey doctor`.",
-		Known:     "The version that GitLab has recorded for this runner manager is compared with GitLab's own. More than one major version behind is an error; less, or ahead, is told.",
+		Known:     "The version that GitLab has recorded for this runner manager is compared with GitLab's own. Another major version is a warning, another minor one is told: GitLab refuses no version, and a runner that works is not failing.",
 		ByHand:    "Install the gitlab-runner package or image of GitLab's version. Let running jobs finish first: SIGQUIT drains.",
 		ByRekey:   "`rekey doctor` tells both versions; it upgrades nothing.",
 		UserToken: "Yes: " + needsReader + ".",

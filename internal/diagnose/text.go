@@ -169,7 +169,8 @@ func list(names []string) string {
 // speaks of the token.
 func (s *section) goneToo() {
 	if s.Record.Lookup == LookupGone {
-		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Certain, s.recordGone())
+		s.found(rekey.RecordDeleted, rekey.Failing, rekey.Likely, s.recordGone(),
+			missing("a refusal of the token would make it more than likely that the missing record is its own"))
 	}
 }
 

@@ -27,10 +27,10 @@ func together(sections ...diagnose.Section) []string {
 func TestJudgeTogether(t *testing.T) {
 	t.Parallel()
 	const (
-		goneOnly = "invalid\nrecord-deleted error likely"
+		goneOnly = "invalid\nrecord-deleted error likely\nwrong-instance info possible"
 		reset    = "invalid\nrotated-elsewhere error likely\nwrong-instance info possible"
 		hint     = "\nserver-restored info possible"
-		hinted   = goneOnly + "\nserver-restored info likely"
+		hinted   = "invalid\nrecord-deleted error likely\nserver-restored info likely\nwrong-instance info possible"
 		untold   = "invalid\nrecord-deleted error possible\nrotated-elsewhere error possible\nwrong-instance info possible\nserver-restored info possible"
 	)
 	tokens := []string{"glrt-CANARYaaaaaaaaaaaaaa", "glrt-CANARYbbbbbbbbbbbbbb", "glrt-CANARYcccccccccccccc", "glrt-CANARYdddddddddddddd"}

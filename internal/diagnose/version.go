@@ -53,11 +53,12 @@ func (s *section) hasOwnManager() bool {
 }
 
 // skew grades the distance of gitlab-runner from GitLab, "" for none. GitLab
-// promises that minor versions of one major work together.
+// promises that minor versions of one major work together, and refuses no version
+// (its compatibility policy): a section that works is never failing for its age.
 func skew(runner, server rekey.Version) (rekey.Severity, string) {
 	switch behind := server.Major - runner.Major; {
 	case behind > 1:
-		return rekey.Failing, "more than one major version behind"
+		return rekey.Warning, "more than one major version behind"
 	case behind == 1:
 		return rekey.Warning, "a major version behind"
 	case behind < 0:

@@ -101,6 +101,21 @@ var fileScenarios = []Scenario{
 		},
 	},
 	{
+		Cause: "wrong-instance", Name: "the token of another GitLab, whose id was somebody else's here, who is gone",
+		Plant: func(w *World) {
+			other := w.Elsewhere()
+			foreign, namesake := other.Made("instance", 0, nil), w.Made("instance", 0, nil)
+			w.Made("instance", 0, nil)
+			foreign.ID = namesake.ID
+			w.Config("host", thisHost, w.Planted(foreign))
+			w.Delete(namesake)
+		},
+		Cells: []Cell{ // a refusal and a missing record are what a deletion leaves, too
+			{Who: WithToken, Verdict: "invalid", Answer: "wrong-instance possible | record-deleted likely"},
+			{Who: Alone, Verdict: "invalid", Answer: "wrong-instance possible | record-deleted possible | rotated-elsewhere possible | server-restored possible"},
+		},
+	},
+	{
 		Cause: "wrong-instance", Name: "the token of another GitLab, whose id is somebody else's here",
 		Plant: func(w *World) {
 			other := w.Elsewhere()

@@ -155,7 +155,7 @@ var recordScenarios = []Scenario{
 
 var (
 	deletedCells = []Cell{
-		{Who: WithToken, Verdict: "invalid", Answer: "record-deleted certain"},
+		{Who: WithToken, Verdict: "invalid", Answer: "record-deleted likely"},
 		{Who: Alone, Verdict: "invalid", Answer: "record-deleted possible | rotated-elsewhere possible | server-restored possible | wrong-instance possible"},
 	}
 	expiredCells = []Cell{

@@ -28,7 +28,7 @@ var twoScenarios = []Scenario{
 			w.Delete(r)
 		},
 		Cells: []Cell{
-			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted certain + duplicate-token certain"},
+			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted likely + duplicate-token certain"},
 			{Who: Alone, Verdict: "invalid", Answer: "record-deleted possible | duplicate-token certain | rotated-elsewhere possible | server-restored possible | wrong-instance possible"},
 		},
 	},
@@ -74,10 +74,10 @@ var twoScenarios = []Scenario{
 			w.Undo(func() { w.maintenance(false) })
 		},
 		Cells: []Cell{
-			{Who: WithToken, Until: "17.11", Verdict: "unknown", Answer: "record-deleted certain + server-read-only certain"},
+			{Who: WithToken, Until: "17.11", Verdict: "unknown", Answer: "record-deleted likely + server-read-only certain"},
 			{Who: Alone, Until: "17.11", Verdict: "unknown", Answer: "server-read-only certain"},
 			// From 18.7 on maintenance keeps no question from its answer.
-			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted certain + server-read-only certain"},
+			{Who: WithToken, Verdict: "invalid", Answer: "record-deleted likely + server-read-only certain"},
 			{Who: Alone, Verdict: "invalid", Answer: "record-deleted possible | rotated-elsewhere possible | server-restored possible | wrong-instance possible"},
 		},
 	},
