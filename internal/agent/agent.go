@@ -92,7 +92,7 @@ type Ports struct {
 	Report  func(Event)
 	// Alive is called at least every second unless something hangs.
 	Alive func()
-	// Rest is called when nothing is to be done after something was.
+	// Rest is called when nothing is to be done after something was, and now and then.
 	Rest func()
 }
 
@@ -123,6 +123,8 @@ type Agent struct {
 	unsaved map[Key]bool
 	first   bool // a pass has been made
 	failing int  // passes in a row in which the store was away
+	away    bool // that was told
+	rested  time.Time
 }
 
 // file is one config as it was last read.

@@ -16,6 +16,8 @@ const (
 	unknownFor, refusedFor = time.Minute, 10 * time.Minute
 	// awayFor bounds how rarely a store is tried that is away.
 	awayFor = 5 * time.Minute
+	// restless is how long the memory of quiet passes may gather.
+	restless = 5 * time.Minute
 	// shortly is when to look again at what changed under the look.
 	shortly = 500 * time.Millisecond
 )
@@ -55,7 +57,7 @@ func (a *Agent) read(ctx context.Context, t *track) *look {
 		a.note(l, j.Problem+": what stands around the token is left away", "`rekey secret get "+t.ref.String()+" --mend > /dev/null` takes it away in the store")
 	case !j.Fit:
 		l.sight.Read, l.err = Wrong, rekey.Errorf(rekey.KindInvalid, "%s", j.Problem)
-	case j.Problem != "":
+	case j.Problem != "" && secret.Value != t.Token:
 		a.note(l, "the store's token looks wrong: "+j.Problem, "")
 	}
 	return l

@@ -38,7 +38,7 @@ func (a *Agent) pass(ctx context.Context) {
 			continue
 		}
 		if away != nil {
-			a.absent(t, away)
+			a.absent(t, away, "")
 			continue
 		}
 		l := a.read(ctx, t)
@@ -46,10 +46,11 @@ func (a *Agent) pass(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
+			kind := EventAway
 			if rekey.KindOf(l.err) == rekey.KindUnavailable {
-				away = l.err // the others are not waited for
+				away, kind = l.err, "" // the others are not waited for, and it is told once
 			}
-			a.absent(t, l.err)
+			a.absent(t, l.err, kind)
 			continue
 		}
 		read++
@@ -60,8 +61,13 @@ func (a *Agent) pass(ctx context.Context) {
 		switch d.Action {
 		case InStep:
 			a.agree(t, l.sight.Config.Fingerprint(), "")
-			a.stepped(t, EventBack)
+			kind := EventBack
+			if t.state == Degraded && a.away {
+				kind = "" // told for the store as a whole
+			}
+			a.stepped(t, kind)
 		case Deliver:
+			l.last = d
 			if l.Keeper != "" {
 				a.kept(l)
 				continue
@@ -78,7 +84,8 @@ func (a *Agent) pass(ctx context.Context) {
 		a.deliver(ctx, deliver)
 	}
 	a.settle(away, read, now)
-	if acted || !a.first {
+	if acted || a.opts.Now().Sub(a.rested) >= restless {
+		a.rested = a.opts.Now()
 		a.ports.Rest()
 	}
 	a.first = true
@@ -86,6 +93,14 @@ func (a *Agent) pass(ctx context.Context) {
 
 // settle keeps what was agreed, and puts a store off that is away.
 func (a *Agent) settle(away error, read int, began time.Time) {
+	switch {
+	case away != nil && !a.away:
+		a.away = true
+		a.ports.Report(Event{Kind: EventAway, Text: "the store cannot be read, and the configs serve on: " + away.Error(), Next: rekey.HintOf(away)})
+	case away == nil && a.away && read > 0:
+		a.away = false
+		a.ports.Report(Event{Kind: EventBack, Text: "the store can be read again"})
+	}
 	switch {
 	case away != nil && read == 0:
 		again := began.Add(a.backoff(a.failing, awayFor))
@@ -110,9 +125,9 @@ func (a *Agent) stepped(t *track, kind EventKind) {
 }
 
 // absent is a section whose secret cannot be read now.
-func (a *Agent) absent(t *track, err error) {
+func (a *Agent) absent(t *track, err error, kind EventKind) {
 	a.count(func(c *counts) { c.storeErrors++ })
-	a.become(t, Degraded, EventAway, "the store cannot be read, and the config serves on: "+err.Error(), rekey.HintOf(err))
+	a.become(t, Degraded, kind, "the store cannot be read, and the config serves on: "+err.Error(), rekey.HintOf(err))
 }
 
 // kept is a config that a tool writes.
@@ -168,7 +183,7 @@ func (a *Agent) push(ctx context.Context, l *look, d Decision) {
 	switch {
 	case err == nil:
 		a.count(func(c *counts) { c.pushed++ })
-		a.tell(l.track, EventPushed, fmt.Sprintf("wrote %s, version %s (%s): %s", l.ref, version, l.sight.Config, d.Why), "")
+		a.tell(l.track, EventPushed, fmt.Sprintf("wrote %s into %s, version %s, because %s", l.sight.Config, l.ref, version, d.Why), "")
 		a.agree(l.track, l.sight.Config.Fingerprint(), "")
 		a.stepped(l.track, "")
 	case rekey.KindOf(err) == rekey.KindConflict: // somebody else wrote it: that is read, and judged again
@@ -195,7 +210,7 @@ func (a *Agent) delivered(ctx context.Context, l *look, done Delivered) {
 	switch {
 	case done.Err == nil && !done.Moved:
 		a.count(func(c *counts) { c.delivered++ })
-		a.tell(l.track, EventDelivered, fmt.Sprintf("version %s of %s (%s) is in %s: %s", l.version, l.ref, l.sight.Store, l.Config, done.Text), "")
+		a.tell(l.track, EventDelivered, fmt.Sprintf("delivered version %s of %s (%s) into %s, because %s: %s", l.version, l.ref, l.sight.Store, l.Config, l.last.Why, done.Text), "")
 		a.agree(l.track, l.sight.Store.Fingerprint(), l.sight.Config.Fingerprint())
 		l.Token = l.sight.Store
 		a.stepped(l.track, "")

@@ -58,6 +58,7 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"release":      cmdRelease,      // release LAB
 		"code":         cmdCode,         // code STATUS PROGRAM ARG…: runs it and looks at its exit status
 		"awaitfile":    cmdAwaitfile,    // awaitfile FILE: until it is there
+		"eventually":   cmdEventually,   // eventually PROGRAM ARG…: until it ends with 0
 		"expand":       cmdExpand,       // expand FILE…: @NAME@ becomes the variable's value
 		"manysections": cmdManySections, // manysections FILE COUNT: appends sections with tokens of nobody
 		"described":    cmdDescribed,    // described FILE DOC: every field of the document is in docs/DOC, and no list is null
