@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"rekey"
 	"rekey/internal/app"
@@ -107,11 +108,17 @@ func nameWidth(sections []diagnose.SectionReport) int {
 	return min(width, 32)
 }
 
+// title is what a section is called: one line of its name, by its place without.
 func title(s diagnose.SectionReport) string {
-	if s.Name == "" {
+	const most = 64
+	name := []rune(strings.TrimSpace(oneLine(s.Name)))
+	switch {
+	case len(name) == 0:
 		return fmt.Sprintf("[%d]", s.Index)
+	case len(name) > most:
+		return string(name[:most-1]) + "…"
 	}
-	return s.Name
+	return string(name)
 }
 
 func (p *chart) section(s diagnose.SectionReport, width int) {
@@ -120,7 +127,12 @@ func (p *chart) section(s diagnose.SectionReport, width int) {
 	if s.RunnerID != 0 {
 		id = fmt.Sprintf("runner %d at ", s.RunnerID)
 	}
-	p.line("  %s %-*s  %-7s  %s", mark, width, title(s), s.Verdict, p.faint(id+s.URL))
+	if at := id + s.URL; len("  ✔   ")+width+len(s.Verdict)+utf8.RuneCountInString(at) > p.width {
+		p.line("  %s %s  %s", mark, title(s), s.Verdict)
+		p.line("      %s", p.faint(at))
+	} else {
+		p.line("  %s %-*s  %-7s  %s", mark, width, title(s), s.Verdict, p.faint(at))
+	}
 	for _, f := range s.Findings {
 		p.finding(f, s)
 	}

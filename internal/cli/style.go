@@ -6,7 +6,9 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,7 +32,29 @@ func (c *command) paper() *paper {
 	return &paper{w: c.Out, color: c.OutTTY && plain == "", width: width}
 }
 
-func (p *paper) line(format string, args ...any) { fmt.Fprintf(p.w, format+"\n", args...) }
+func (p *paper) line(format string, args ...any) {
+	fmt.Fprintln(p.w, harmless(fmt.Sprintf(format, args...)))
+}
+
+// obeyed is what a terminal obeys instead of showing it: control characters and
+// those that turn the direction of writing. A paper's own colours match first.
+var obeyed = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("\x1b\\[(?:[012]|3[123])m|[\\p{Cc}\\p{Cf}]")
+})
+
+// harmless takes out of text, which names and messages of others are part of, what
+// would move a cursor, set a title or hide the rest of a line.
+func harmless(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) < 0 {
+		return text
+	}
+	return obeyed().ReplaceAllStringFunc(text, func(found string) string {
+		if len(found) > 3 && found[0] == '\x1b' || found == "\n" || found == "\t" {
+			return found
+		}
+		return " "
+	})
+}
 
 func (p *paper) paint(code, text string) string {
 	if !p.color {

@@ -3,6 +3,7 @@ package export
 import (
 	"encoding/json"
 	"io"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -134,10 +135,10 @@ func sarifOfLog(f rekey.Finding) sarifResult {
 	if len(f.Evidence) > 0 {
 		where = f.Evidence[0].Where
 	}
-	place := sarifPhysical{Artifact: sarifArtifact{URI: filepath.ToSlash(where)}}
+	place := sarifPhysical{Artifact: artifactOf(where)}
 	if i := strings.LastIndex(where, ":"); i >= 0 {
 		if line, err := strconv.Atoi(where[i+1:]); err == nil && line > 0 {
-			place.Artifact.URI, place.Region = filepath.ToSlash(where[:i]), &sarifRegion{line}
+			place.Artifact, place.Region = artifactOf(where[:i]), &sarifRegion{line}
 		}
 	}
 	r.Locations = []sarifLocation{{place}}
@@ -150,11 +151,20 @@ func sarifOf(s diagnose.SectionReport, f rekey.Finding) sarifResult {
 }
 
 func placeOf(s diagnose.SectionReport) []sarifLocation {
-	place := sarifPhysical{Artifact: sarifArtifact{URI: filepath.ToSlash(s.Config)}}
+	place := sarifPhysical{Artifact: artifactOf(s.Config)}
 	if s.Line > 0 {
 		place.Region = &sarifRegion{s.Line}
 	}
 	return []sarifLocation{{place}}
+}
+
+// artifactOf is a path as a reference, which is what SARIF takes (RFC 3986): spaces and
+// what has a meaning in addresses are escaped. A file of another host is an address.
+func artifactOf(path string) sarifArtifact {
+	if scheme, rest, far := strings.Cut(path, "://"); far {
+		return sarifArtifact{URI: scheme + "://" + (&url.URL{Path: rest}).EscapedPath()}
+	}
+	return sarifArtifact{URI: (&url.URL{Path: filepath.ToSlash(path)}).String()}
 }
 
 func fingerprintOf(s diagnose.SectionReport) map[string]string {
