@@ -86,24 +86,30 @@ type Deposit struct {
 	Owner   string      `json:"owner,omitempty"`   // is kept beside the token
 }
 
+// Via is how a later run reaches a host, without the flags and the inventory of the
+// one that named it.
+type Via struct {
+	Host string `json:"host"` // its name in configs, as ssh://web1
+	By   string `json:"by"`   // as ssh://me@10.0.0.5:2222?become=sudo
+}
+
 // Target is the repair of one section, or the rotation of one record.
 type Target struct {
 	Config string `json:"config"`         // path as given
 	Host   string `json:"host,omitempty"` // address of the host it lies on, by which it is found again; "" for this machine
-	// Via says how hosts are reached whose names do not tell, by name, as
-	// ssh://me@10.0.0.5:2222?become=sudo.
-	Via      map[string]string `json:"via,omitempty"`
-	Index    int               `json:"index"`
-	Name     string            `json:"name"`
-	URL      string            `json:"url"`              // of the section
-	GitLab   string            `json:"gitlab,omitempty"` // base URL the user token is for; "" without one
-	RunnerID RunnerID          `json:"runner_id,omitempty"`
-	Before   Fingerprint       `json:"before"` // of the token in the file
-	Causes   []Cause           `json:"causes"`
-	Remedy   Remedy            `json:"remedy"`
-	Also     []Place           `json:"also,omitempty"` // further sections that hold the same token
-	NewURL   string            `json:"new_url,omitempty"`
-	From     string            `json:"from,omitempty"` // reference of the store that a given token stays in; "" where it is nowhere else
+	// Via says how hosts are reached whose names do not tell.
+	Via      []Via       `json:"via,omitempty"`
+	Index    int         `json:"index"`
+	Name     string      `json:"name"`
+	URL      string      `json:"url"`              // of the section
+	GitLab   string      `json:"gitlab,omitempty"` // base URL the user token is for; "" without one
+	RunnerID RunnerID    `json:"runner_id,omitempty"`
+	Before   Fingerprint `json:"before"` // of the token in the file
+	Causes   []Cause     `json:"causes"`
+	Remedy   Remedy      `json:"remedy"`
+	Also     []Place     `json:"also,omitempty"` // further sections that hold the same token
+	NewURL   string      `json:"new_url,omitempty"`
+	From     string      `json:"from,omitempty"` // reference of the store that a given token stays in; "" where it is nowhere else
 	// Store is where the token is put first; nil: nowhere.
 	Store *Deposit `json:"store,omitempty"`
 	// Agents: managers of other hosts take the token from the store through their own

@@ -10,7 +10,8 @@ import (
 	"rekey/internal/gitlab"
 )
 
-// nameReload writes into a plan how each config comes into force on this host.
+// nameReload writes into a plan how each config comes into force on its host, and
+// leaves out what is done for a canary where there is none.
 func (f *Fix) nameReload(ctx context.Context, plan *rekey.Plan) {
 	texts := map[string]string{}
 	for i := range plan.Targets {
@@ -22,9 +23,15 @@ func (f *Fix) nameReload(ctx context.Context, plan *rekey.Plan) {
 				text = f.host.ReloadText(ctx, config, f.host.by)
 				texts[config] = text
 			}
+			if far, _ := f.host.far.of(config); far != nil && len(t.Also) > 0 {
+				text = far.name + ": " + text
+			}
 			if !slices.Contains(all, text) {
 				all = append(all, text)
 			}
+		}
+		if len(f.in.Proof.Canaries) == 0 && canaryOnly(*t) {
+			t.Steps = slices.DeleteFunc(t.Steps, func(s rekey.Step) bool { return s.Kind == rekey.StepSettle })
 		}
 		text := strings.Join(all, "; ")
 		for j := range t.Steps {
@@ -33,6 +40,16 @@ func (f *Fix) nameReload(ctx context.Context, plan *rekey.Plan) {
 			}
 		}
 	}
+}
+
+// canaryOnly reports whether settling is for the canary's tag alone: no record is made
+// whose attributes follow.
+func canaryOnly(t rekey.Target) bool {
+	switch t.Remedy {
+	case rekey.RemedyReset, rekey.RemedyGiven, rekey.RemedyRewrite, rekey.RemedyURL, rekey.RemedyAssign:
+		return true
+	}
+	return false
 }
 
 // nameSources says of each section that is left because a tool writes its config

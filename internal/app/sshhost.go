@@ -73,8 +73,8 @@ func (f *farHosts) add(t ssh.Target) *farHost {
 
 // learn takes from a journal how the hosts of a target are reached.
 func (f *farHosts) learn(t rekey.Target) {
-	for name, way := range t.Via {
-		if target, err := parseVia(name, way); err == nil {
+	for _, v := range t.Via {
+		if target, err := parseVia(v.Host, v.By); err == nil {
 			f.add(target)
 		}
 	}
@@ -113,17 +113,15 @@ func (f *farHosts) Close() {
 
 // via says how hosts are reached whose names do not tell: by it a later run finds
 // them without the flags and the inventory of this one.
-func (f *farHosts) via(t rekey.Target) map[string]string {
-	found := map[string]string{}
+func (f *farHosts) via(t rekey.Target) []rekey.Via {
+	var found []rekey.Via
 	for _, config := range placeConfigs(t) {
 		if h, _ := f.of(config); h != nil {
-			if way := viaOf(h.target); way != h.name {
-				found[h.name] = way
+			v := rekey.Via{Host: h.name, By: viaOf(h.target)}
+			if v.By != v.Host && !slices.Contains(found, v) {
+				found = append(found, v)
 			}
 		}
-	}
-	if len(found) == 0 {
-		return nil
 	}
 	return found
 }

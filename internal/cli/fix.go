@@ -120,6 +120,7 @@ func (c *command) runFix(ctx context.Context, in app.FixInput, f fixFlags) error
 	if err != nil {
 		return err
 	}
+	plan.Left = besides(plan.Left, resumed)
 	repaired.total = len(plan.Targets)
 	return c.applyPlan(ctx, fix, plan, resumed, f)
 }

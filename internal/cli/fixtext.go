@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -30,6 +31,9 @@ func (c *command) planText(plan rekey.Plan) {
 	}
 	for i, t := range plan.Targets {
 		p.line("%2d. %s  %s  %s", i+1, p.bold(sectionName(t.Name, t.Index)), p.red(joinCauses(t.Causes)), p.faint(t.Config))
+		for _, also := range t.Also {
+			p.line("    and %s", p.faint(also.Config))
+		}
 		var steps []string
 		for _, s := range t.Steps {
 			steps = append(steps, s.Text)
@@ -53,6 +57,20 @@ func (c *command) planText(plan rekey.Plan) {
 			p.wrapped("    next  ", l.Next)
 		}
 	}
+}
+
+// besides leaves out of what is left alone the sections whose resumption has just
+// been told of: they are still open, and once is enough.
+func besides(left []rekey.Left, resumed []rekey.Result) []rekey.Left {
+	return slices.DeleteFunc(left, func(l rekey.Left) bool {
+		config := l.Config
+		if abs, err := filepath.Abs(config); err == nil && !strings.Contains(config, "://") {
+			config = abs // as journals name it
+		}
+		return slices.ContainsFunc(resumed, func(r rekey.Result) bool {
+			return r.Status == rekey.StatusOpen && r.Config == config && r.Name == l.Name
+		})
+	})
 }
 
 // sectionName is what a section is called in text: by its place where it has no

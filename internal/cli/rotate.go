@@ -120,6 +120,7 @@ func (c *command) runRotate(ctx context.Context, in app.RotateInput, f fixFlags)
 	if err != nil {
 		return err
 	}
+	plan.Left = besides(plan.Left, resumed)
 	rotated.total = len(plan.Targets)
 	return c.applyRotation(ctx, rotation, plan, resumed, f, in.Due)
 }

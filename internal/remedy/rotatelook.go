@@ -86,7 +86,7 @@ func (p *RotationPlanner) alone(id rekey.RunnerID, r rekey.Runner, managers []re
 	if len(others) == 0 {
 		return choice{}
 	}
-	next := "give the configs of all its hosts together, one --config for each: the new token then goes to all of them"
+	next := "give the configs of all its hosts together, one --config for each of this machine and one --host ssh:// for each other host: the new token then goes to all of them"
 	if len(own) < len(h.sections) {
 		next = "a host without a readable .runner_system_id cannot be told from others; put it beside the config, or give all configs"
 	}

@@ -137,13 +137,13 @@ func (s *Server) run(t testing.TB, program string, lines []string) bool {
 }
 
 // client writes a program "ssh" that has the server's key, the user's key and the
-// alias runner1, as somebody's ~/.ssh/config would.
+// aliases runner1 to runner3, as somebody's ~/.ssh/config would.
 func (s *Server) client(t testing.TB) {
 	ssh, err := exec.LookPath("ssh")
 	if err != nil {
 		t.Fatal(errors.Join(errors.New("ssh-keygen is there and ssh is not"), err))
 	}
-	s.file(t, "ssh_config", fmt.Sprintf(`Host runner1 runner2
+	s.file(t, "ssh_config", fmt.Sprintf(`Host runner1 runner2 runner3
   HostName 127.0.0.1
   Port %s
   User %s
