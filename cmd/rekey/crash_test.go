@@ -129,7 +129,8 @@ func undisturbed(t *testing.T, s scenario, w *world) []string {
 	a.begin()
 	defer a.poll()()
 	e := a.run(s.bare, 0, log, a.args()...)
-	if s.finish != nil && e.code == 0 {
+	if s.finish != nil && e.code == 0 || s.agent && e.code != 0 {
+		a.bring(false)
 		e = a.resume(0)
 	}
 	if e.code != 0 && !over(e) {
@@ -155,6 +156,7 @@ func killAt(s scenario, w *world, n int, name string) bool {
 	}
 	if n%3 == 0 && !a.complete() {
 		a.what += fmt.Sprintf(", resumed and killed at %d", 1+n/3)
+		a.bring(false)
 		if second := a.resume(1 + n/3); !second.killed() && second.code != 0 && !over(second) {
 			a.errorf("the resumption, not killed: %v", second)
 		}

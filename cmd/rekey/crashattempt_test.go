@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type scenario struct {
 	wait    string   // --proof-wait, where not 0s
 	whole   bool     // every section is changed, not the broken one alone
 	twin    bool     // a second host holds the token, and its config is given too
+	agent   bool     // before the end is looked at an agent on the host brings what the store holds
 	rare    bool     // a run takes seconds: fewer points outside of make crash
 	late    bool     // points before the edit is done are left to other scenarios
 	finish  []string // what is given after the kill, where it is not the command again
@@ -67,12 +69,15 @@ func (a *attempt) args() []string { return a.line(a.words) }
 
 // line adds to the words what depends on the host.
 func (a *attempt) line(words []string) []string {
-	args := append([]string{}, words...)
+	args := a.filled(words)
 	wait := "0s"
 	if a.wait != "" {
 		wait = a.wait
 	}
-	args = append(args, "--config", a.config, "--rps", "0", "--proof-wait", wait, "--recheck-after", "0s")
+	args = append(args, "--rps", "0", "--proof-wait", wait, "--recheck-after", "0s")
+	if !slices.Contains(args, "--deliver-by-agent") {
+		args = append(args, "--config", a.config)
+	}
 	if a.twin && args[0] != "fix" {
 		args = append(args, "--config", a.twinConfig())
 	}
@@ -91,6 +96,7 @@ func (a *attempt) settle(first ended) {
 	a.t.Helper()
 	last := first
 	for i := 0; i < resumes && last.code != 0 && !over(last) && !a.complete(); i++ {
+		a.bring(false)
 		last = a.resume(0)
 	}
 	if last.code != 0 && !over(last) && !a.complete() {

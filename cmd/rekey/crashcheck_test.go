@@ -21,6 +21,7 @@ import (
 // no second reset, nothing changed that was not to be changed, nothing left over.
 func (a *attempt) inspect() {
 	a.t.Helper()
+	a.bring(true)
 	sections := a.sections()
 	a.wantRecords(a.wantTokens(sections))
 	if again := a.front.repeated(); len(again) > 0 {

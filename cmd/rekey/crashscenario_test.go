@@ -169,7 +169,8 @@ func scenarios() []scenario {
 	return []scenario{createDeleted, resetRotated, resetLost, given, rewrite, mendURL, assign, register, registerFirst,
 		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven,
 		givenUp(createDeleted), givenUp(resetCanary), aborted(createDeleted), aborted(resetRotated), aborted(resetLost),
-		overlap, overlapProjects, overlapTwin, overlapTwo, inPlaceTwo, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost}
+		overlap, overlapProjects, overlapTwin, overlapTwo, inPlaceTwo, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost,
+		overlapStored, overlapStoredGivenUp, inPlaceStored, inPlaceStoredLost, inPlaceAfar, inPlaceAfarLost, overlapAfar, createStored, createStoredGivenUp}
 }
 
 func both(one, two func(*attempt)) func(*attempt) {

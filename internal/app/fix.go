@@ -117,6 +117,7 @@ type Fix struct {
 	unreached []rekey.Left
 	diff      *guard.Diff // nil but for FromDiff
 	stores    storeStep
+	resumed   []rekey.Target // what Resume went on with
 	// stateless is a dry run where no state directory exists: there is no engine.
 	stateless bool
 }
@@ -301,7 +302,12 @@ func (f *Fix) Unfinished() ([]rekey.Target, error) {
 }
 
 // Resume finishes them.
-func (f *Fix) Resume(ctx context.Context) ([]rekey.Result, error) { return f.engine.Resume(ctx) }
+func (f *Fix) Resume(ctx context.Context) (results []rekey.Result, err error) {
+	if f.resumed, err = f.Unfinished(); err != nil {
+		return nil, err
+	}
+	return f.engine.Resume(ctx)
+}
 
 // ResumeOpen finishes them too; that nothing is open is an error then.
 func (f *Fix) ResumeOpen(ctx context.Context) ([]rekey.Result, error) {

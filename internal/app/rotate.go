@@ -56,6 +56,9 @@ type Rotation struct {
 // Skip leaves the records of these results out of the plan: they were rotated a
 // moment ago, by a resumption.
 func (r *Rotation) Skip(results []rekey.Result) {
+	for _, t := range r.resumed {
+		r.done = append(r.done, t.RunnerID) // a new record may have taken its place
+	}
 	for _, res := range results {
 		if res.RunnerID != 0 {
 			r.done = append(r.done, res.RunnerID)

@@ -3,6 +3,7 @@ package remedy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +61,9 @@ func (p *RotationPlanner) PlanAfar(ctx context.Context, base string, words []str
 			return plan, rekey.Errorf(rekey.KindInvalid, "%q is no runner id", word).
 				WithHint("agents deliver by the record's id (`rekey runner list`); sections of configs that are reached from here are named without --deliver-by-agent, or with --config")
 		}
+		if slices.Contains(p.Flags.Skip, rekey.RunnerID(id)) {
+			continue
+		}
 		t, c := p.afar(ctx, gl, base, rekey.RunnerID(id), stored)
 		if c.why != "" {
 			plan.Left = append(plan.Left, rekey.Left{Config: t.Config, Name: t.Name, Causes: []rekey.Cause{}, Severity: rekey.Failing, Reason: c.why, Next: c.next})
@@ -77,6 +81,9 @@ func (p *RotationPlanner) afar(ctx context.Context, gl GitLab, base string, id r
 	t := rekey.Target{Name: fmt.Sprintf("runner %d", id), URL: base, GitLab: base, RunnerID: id, Causes: []rekey.Cause{}, Agents: true}
 	record, err := gl.Runner(ctx, id)
 	if c := unreadable(id, err); c.why != "" {
+		if rekey.KindOf(err) == rekey.KindNotFound {
+			c.next = "`rekey runner list` shows the records that there are"
+		}
 		return t, c
 	}
 	if record.Description != "" {
@@ -139,8 +146,7 @@ func (p *RotationPlanner) storesToken(ctx context.Context, t rekey.Target, s Sto
 	return choice{}
 }
 
-// proveAfar gathers what speaks for a token that agents bring to their hosts. The old
-// record of an overlap is not left before somebody was seen on the new one.
+// proveAfar gathers what speaks for a token that agents bring to their hosts.
 func (e *Engine) proveAfar(ctx context.Context, op *operation) (any, string, error) {
 	proof := rekey.Proof{Level: rekey.ProofNone, Missing: "no job was asked for"}
 	gl, err := e.client(op)
@@ -150,9 +156,8 @@ func (e *Engine) proveAfar(ctx context.Context, op *operation) (any, string, err
 	if e.seeks(rekey.ProofJob) {
 		e.canary(ctx, op, gl, &proof)
 	}
-	seen := proof.Level == rekey.ProofJob
-	if !seen && (op.created() || e.seeks(rekey.ProofOnline)) {
-		if seen, err = e.awaitAgents(ctx, op, gl, &proof); err != nil {
+	if proof.Level != rekey.ProofJob && (op.created() || e.seeks(rekey.ProofOnline)) {
+		if err := e.awaitAgents(ctx, op, gl, &proof); err != nil {
 			return nil, "", err
 		}
 	}
@@ -161,31 +166,28 @@ func (e *Engine) proveAfar(ctx context.Context, op *operation) (any, string, err
 			return nil, "", err
 		}
 	}
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return nil, "", stop("run `rekey fix --resume`", "interrupted during the proof")
-	case op.created() && !seen:
-		return nil, "", stop(fmt.Sprintf("see that a `rekey agent` that follows %s runs on the host, then `rekey fix --resume`; `rekey fix --abort` takes the new record back", op.target.Store.Ref),
-			"no manager was seen on runner %d yet; runner %d stays as it is", op.issued.ID, op.target.RunnerID)
 	}
 	op.proof = proof
 	return proof, proofText(op, proof), nil
 }
 
 // awaitAgents waits until a manager has asked with the new token.
-func (e *Engine) awaitAgents(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) (bool, error) {
+func (e *Engine) awaitAgents(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) error {
 	for wait := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
 		who, last, err := e.seenAfar(ctx, op, gl)
 		if err != nil && rekey.KindOf(err) != rekey.KindUnavailable {
-			return false, err
+			return err
 		}
 		if who != "" {
 			raise(p, rekey.ProofOnline, last, "", "%s was seen on runner %d", who, op.runnerID())
-			return true, nil
+			return nil
 		}
 		if !wait.wait(ctx) {
 			p.Missing = fmt.Sprintf("not seen yet: no manager has asked with the new token of runner %d: does a `rekey agent` follow %s?%s", op.runnerID(), op.target.Store.Ref, op.writtenLate())
-			return false, nil
+			op.vain = true
+			return nil
 		}
 	}
 }
@@ -211,4 +213,33 @@ func (e *Engine) seenAfar(ctx context.Context, op *operation, gl GitLab) (who st
 		return "", last, err
 	}
 	return "", last, nil
+}
+
+// broughtOver fails while nobody was seen on a record whose token agents are to bring:
+// that no manager of the old one is online does not say that the host has the token.
+func (e *Engine) broughtOver(ctx context.Context, op *operation, gl GitLab) error {
+	if !op.target.Afar() {
+		return nil
+	}
+	limit := orDefault(e.Options.ProofWait, 30*time.Second)
+	if op.vain { // the proof waited for the same
+		limit = time.Nanosecond
+	}
+	for p := e.patience(limit); ; {
+		who, last, err := e.seenAfar(ctx, op, gl)
+		if err != nil {
+			return err
+		}
+		if who != "" {
+			if op.vain {
+				raise(&op.proof, rekey.ProofOnline, last, "", "%s was seen on runner %d", who, op.runnerID())
+				op.proof.Missing = "no job was asked for"
+			}
+			return nil
+		}
+		if !p.wait(ctx) {
+			return stop(fmt.Sprintf("see that a `rekey agent` that follows %s runs on the host, then `rekey fix --resume`; `rekey fix --abort` takes the new record back", op.target.Store.Ref),
+				"no manager was seen on runner %d yet, and runner %d is kept until then", op.issued.ID, op.target.RunnerID)
+		}
+	}
 }

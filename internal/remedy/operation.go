@@ -30,6 +30,7 @@ type operation struct {
 	idle                bool             // GitLab said with the pause that no job runs on the old record
 	handedOver, swapped time.Time        // when this process did
 	restored            bool             // an undo has put the config back: nothing goes forward any more
+	vain                bool             // this process waited for agents, and nobody was seen
 	late                bool             // the store could not be written after a reset: the config goes before it
 	workload            Workload         // of a target in a cluster, once opened
 }

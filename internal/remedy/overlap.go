@@ -45,6 +45,9 @@ func (e *Engine) handover(ctx context.Context, op *operation) (any, string, erro
 	if err := e.equal(ctx, op, gl); err != nil {
 		return nil, "", err
 	}
+	if err := e.broughtOver(ctx, op, gl); err != nil {
+		return nil, "", err
+	}
 	resumed := op.read > 0
 	for p := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
 		behind, err := e.behind(ctx, gl, op)
