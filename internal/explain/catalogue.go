@@ -17,7 +17,7 @@ type Catalogue struct {
 // New returns the catalogue of gitlab-runner 14.10 to 19.x.
 func New() *Catalogue {
 	// The order is that of the search: a line that holds another's words comes first.
-	c := &Catalogue{prefixes: prefixes(), rows: slices.Concat(rotateRows, registerRows, verifyRows, pollRows, hostRows)}
+	c := &Catalogue{prefixes: prefixes(), rows: slices.Concat(rotateRows, registerRows, verifyRows, pollRows, hostRows, jobRows)}
 	for _, r := range c.rows {
 		c.says = append(c.says, patterns(r.says))
 	}
