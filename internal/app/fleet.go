@@ -189,7 +189,7 @@ func (o *Overview) add(records []fleets.Record, lens fleets.Lens, marks []fleets
 // Silent lists the records that nobody heard of for longer than age, and those
 // never contacted that are at least as old, in detail.
 func (f *Fleet) Silent(ctx context.Context, age time.Duration) (Overview, error) {
-	records, o, err := f.quiet(ctx)
+	records, o, err := f.quiet(ctx, func(r fleets.Record) bool { return r.OpenByList(f.now, age) && !r.NeverContacted() })
 	if err != nil {
 		return o, err
 	}
@@ -207,22 +207,29 @@ func (f *Fleet) Silent(ctx context.Context, age time.Duration) (Overview, error)
 	return o, nil
 }
 
-// quiet reads the details of all records that a list does not show online.
-func (f *Fleet) quiet(ctx context.Context) ([]fleets.Record, Overview, error) {
+// quiet returns all records that a list does not show online: in detail those of
+// which open says that the list leaves the matter open, as the list has them the
+// others. A record in detail is a request, and a fleet has a hundred thousand.
+func (f *Fleet) quiet(ctx context.Context, open func(fleets.Record) bool) ([]fleets.Record, Overview, error) {
 	runners, err := f.listed(ctx, "")
 	if err != nil {
 		return nil, Overview{}, err
 	}
 	o := Overview{Now: f.now, Of: len(runners)}
 	var ids []rekey.RunnerID
+	var plain []fleets.Record
 	for _, r := range runners {
-		if r.Online == nil || !*r.Online {
+		switch listed := (fleets.Record{Runner: r, ReadAt: f.now}); {
+		case r.Online != nil && *r.Online:
+		case open(listed):
 			ids = append(ids, r.ID)
+		default:
+			plain = append(plain, listed)
 		}
 	}
 	records, unread, why, err := f.details(ctx, ids)
 	o.Unread, o.Why = unread, why
-	return records, o, err
+	return append(records, plain...), o, err
 }
 
 func idsOf(runners []rekey.Runner) []rekey.RunnerID {

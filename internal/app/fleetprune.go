@@ -19,7 +19,10 @@ func (f *Fleet) PrunePlan(ctx context.Context, rule fleets.PruneRule) (plan flee
 	if err := f.scope(ctx, &rule); err != nil {
 		return plan, unread, err
 	}
-	records, o, err := f.quiet(ctx)
+	records, o, err := f.quiet(ctx, func(r fleets.Record) bool {
+		spared := r.NeverContacted() && !rule.IncludeNeverContacted && rule.Scope == "" // a list does not tell whose a record is
+		return r.OpenByList(f.now, rule.OlderThan) && !spared
+	})
 	if err != nil {
 		return plan, o, err
 	}

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -308,6 +309,44 @@ func TestPruneKeepsToItsScope(t *testing.T) {
 	plan := w.plan(w.fleet(w.Admin, app.FleetInput{Project: path}), rule)
 	if got := planned(plan); !slices.Equal(got, []int64{alone.ID}) || len(plan.Spare) != 1 || int64(plan.Spare[0].ID) != shared.ID {
 		t.Errorf("of the project: %v, spared %+v; want %d, and %d spared", got, plan.Spare, alone.ID, shared.ID)
+	}
+}
+
+// TestPruneReadsInDetailOnlyWhatAListLeavesOpen: a record in detail is a request, and
+// the budget has ten a second.
+func TestPruneReadsInDetailOnlyWhatAListLeavesOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "18.11")
+	silent, never := w.Runner("instance", 0, nil), w.Runner("instance", 0, nil)
+	w.contact(silent)
+	w.advance(60 * day)
+	young := w.Runner("instance", 0, nil)
+	w.contact(young)
+	w.advance(3 * day)
+	read := map[string]int{}
+	w.on(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		if id, in := strings.CutPrefix(r.URL.Path, "/api/v4/runners/"); in && !strings.Contains(id, "/") {
+			w.mu.Lock()
+			read[id]++
+			w.mu.Unlock()
+		}
+		next.ServeHTTP(rw, r)
+	})
+	only := map[string]int{fmt.Sprint(silent.ID): 1, "all": 1}
+	plan := w.plan(w.fleet(w.Admin, app.FleetInput{}), fleet.PruneRule{OlderThan: 30 * day})
+	if got := planned(plan); !slices.Equal(got, []int64{silent.ID}) || len(plan.Spare) != 1 || int64(plan.Spare[0].ID) != never.ID || plan.Kept != 1 {
+		t.Errorf("delete %v, spare %v, %d kept; want %d, %d and one kept", got, plan.Spare, plan.Kept, silent.ID, never.ID)
+	}
+	if !maps.Equal(read, only) {
+		t.Errorf("a prune read %v, want %v", read, only)
+	}
+	clear(read)
+	o, err := w.fleet(w.Admin, app.FleetInput{}).Silent(t.Context(), 30*day)
+	if err != nil || len(o.Shown) != 2 || o.Of != 3 {
+		t.Errorf("silent: %+v, %v; want runners %d and %d", o, err, silent.ID, never.ID)
+	}
+	if !maps.Equal(read, only) {
+		t.Errorf("stale read %v, want %v", read, only)
 	}
 }
 

@@ -62,3 +62,9 @@ func (r Record) provenAge(now time.Time) (time.Duration, bool) {
 	}
 	return 0, false
 }
+
+// OpenByList reports whether a record out of a list, which has no contact time, may
+// have been silent for longer than age: it was there for so long, as far as is known.
+func (r Record) OpenByList(now time.Time, age time.Duration) bool {
+	return r.Runner.CreatedAt.IsZero() || now.Sub(r.Runner.CreatedAt) >= age
+}
