@@ -3,7 +3,7 @@
 # GITLAB_RUNNER (paths, separated by blanks, colons or commas) or found on PATH.
 # Tries k8s:// on a real kube-apiserver with etcd where KUBE_APISERVER and ETCD, or
 # PATH, name the two programs, and every secret store before its product: VAULT_BIN
-# names a Vault server, MOTO_SERVER, or PATH, an emulator of AWS. Arguments are flags for go test. Says plainly what was
+# names a Vault server, BAO_BIN one of OpenBao, MOTO_SERVER, or PATH, an emulator of AWS. Arguments are flags for go test. Says plainly what was
 # not there, and at the end which API client ran in which version.
 set -eu
 
@@ -25,6 +25,11 @@ if [ -x "${VAULT_BIN:-}" ]; then
 	echo "e2e: $VAULT_BIN: $("$VAULT_BIN" version)"
 else
 	echo 'e2e: no Vault was there: none in VAULT_BIN. vault:// and the secrets engine (rekey vault-plugin) are not tried on a real one.'
+fi
+if [ -x "${BAO_BIN:-}" ]; then
+	echo "e2e: $BAO_BIN: $("$BAO_BIN" version)"
+else
+	echo 'e2e: no OpenBao was there: none in BAO_BIN. vault:// and the secrets engine are not tried on it.'
 fi
 [ -n "$MOTO_SERVER" ] || echo 'e2e: no moto_server was there: none in MOTO_SERVER, none on PATH. awssm:// is not tried.'
 go test -p 1 "$@" -count=1 ./internal/secretstore/...

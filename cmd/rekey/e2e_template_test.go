@@ -190,8 +190,9 @@ func TestE2ETemplateHelm(t *testing.T) {
 
 // TestE2ETemplateVaultAgent: a real agent renders config.toml, and anew when the
 // store has another token.
-func TestE2ETemplateVaultAgent(t *testing.T) {
-	v := e2eVaultUp(t)
+func TestE2ETemplateVaultAgent(t *testing.T) { eachVault(t, templateVaultAgent) }
+
+func templateVaultAgent(t *testing.T, v *e2eVault) {
 	d := newTemplateDesk(t)
 	v.must("POST", "sys/mounts/secret", labtest.M{"type": "kv", "options": labtest.M{"version": "2"}}, nil)
 	v.await("the KV engine", time.Minute, func() bool { return v.try("GET", "secret/config", nil, nil) == nil })
@@ -208,7 +209,7 @@ func TestE2ETemplateVaultAgent(t *testing.T) {
 	config := filepath.Join(d.dir, "config.toml")
 	agent := d.file("agent.hcl", replaced(t, guideBlock(t, "Vault Agent", 0), "https://vault.example.com:8200", v.url, "/etc/vault/token", d.file("reader", reader.Auth.Token),
 		"/etc/gitlab-runner/config.toml", config, `"1m"`, `"1s"`))
-	cmd := exec.Command(os.Getenv("VAULT_BIN"), "agent", "-config", agent)
+	cmd := exec.Command(v.program, "agent", "-config", agent)
 	cmd.Env = append(os.Environ(), "HOME="+d.dir)
 	e2eBackground(t, cmd)
 	rendered := func(want string) func() bool {

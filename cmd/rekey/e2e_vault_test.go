@@ -23,12 +23,13 @@ import (
 	"rekey/internal/testport"
 )
 
-// e2eVault is the server that VAULT_BIN names, with the engine at gitlab/.
+// e2eVault is a server of Vault or OpenBao with the engine at gitlab/.
 type e2eVault struct {
-	t    *testing.T
-	url  string
-	root string
-	cmd  *exec.Cmd
+	t       *testing.T
+	program string
+	url     string
+	root    string
+	cmd     *exec.Cmd
 
 	mu  sync.Mutex
 	out bytes.Buffer
@@ -96,14 +97,24 @@ func (v *e2eVault) await(what string, within time.Duration, done func() bool) {
 	}
 }
 
-// e2eVaultUp starts Vault with storage in memory, unseals it and registers the real
-// binary, as people build it, as they are told to.
-func e2eVaultUp(t *testing.T) *e2eVault {
+// eachVault runs a test with the servers that VAULT_BIN and BAO_BIN name.
+func eachVault(t *testing.T, test func(t *testing.T, v *e2eVault)) {
 	t.Helper()
-	program := os.Getenv("VAULT_BIN")
-	if program == "" {
-		t.Skip("*** NO VAULT: VAULT_BIN names no server, so the secrets engine is not tried in a real one ***")
+	for product, variable := range map[string]string{"Vault": "VAULT_BIN", "OpenBao": "BAO_BIN"} {
+		t.Run(product, func(t *testing.T) {
+			program := os.Getenv(variable)
+			if program == "" {
+				t.Skipf("*** NO %s: %s names no server, so this is not tried with a real one ***", strings.ToUpper(product), variable)
+			}
+			test(t, e2eVaultUp(t, program))
+		})
 	}
+}
+
+// e2eVaultUp starts the server with storage in memory, unseals it and registers the
+// real binary, as people build it, as they are told to.
+func e2eVaultUp(t *testing.T, program string) *e2eVault {
+	t.Helper()
 	port, err := testport.Free()
 	must(t, err)
 	address := "127.0.0.1:" + port
@@ -116,7 +127,7 @@ func e2eVaultUp(t *testing.T) *e2eVault {
 	config := filepath.Join(dir, "vault.hcl")
 	must(t, os.WriteFile(config, fmt.Appendf(nil, "storage \"inmem\" {}\nlistener \"tcp\" {\n  address = %q\n  tls_disable = true\n}\ndisable_mlock = true\nlog_level = \"trace\"\napi_addr = \"http://%s\"\nplugin_directory = %q\n",
 		address, address, plugins), 0o600))
-	v := &e2eVault{t: t, url: "http://" + address, cmd: exec.Command(program, "server", "-config", config)}
+	v := &e2eVault{t: t, program: program, url: "http://" + address, cmd: exec.Command(program, "server", "-config", config)}
 	v.cmd.Stdout, v.cmd.Stderr = v, v
 	must(t, v.cmd.Start())
 	t.Cleanup(func() {
@@ -213,8 +224,9 @@ func e2eRecords(l *labtest.Lab) int {
 
 // TestE2EVaultPlugin: a real Vault issues a runner, a job runs on it, the lease's end
 // deletes it; and a plugin that is killed while GitLab answers leaves no record.
-func TestE2EVaultPlugin(t *testing.T) {
-	v := e2eVaultUp(t)
+func TestE2EVaultPlugin(t *testing.T) { eachVault(t, vaultPlugin) }
+
+func vaultPlugin(t *testing.T, v *e2eVault) {
 	hold := &stalled{}
 	l := labtest.Start(t, labtest.Options{Fault: hold.wrap})
 	group := l.Group("acme", 0)

@@ -13,7 +13,10 @@ import (
 // Vault issues and runs a job; the end of the lease deletes the record.
 func TestE2EVaultPluginRunner(t *testing.T) {
 	runners := e2eRunners(t)
-	v := e2eVaultUp(t)
+	eachVault(t, func(t *testing.T, v *e2eVault) { leasedToRunners(t, v, runners) })
+}
+
+func leasedToRunners(t *testing.T, v *e2eVault, runners []e2eRunner) {
 	l := e2eLabUp(t)
 	v.must("POST", "gitlab/config", labtest.M{"url": l.URL, "token": l.Admin}, nil)
 	v.must("POST", "gitlab/roles/e2e", labtest.M{"scope": "project", "owner": "acme/web", "tags": "e2e", "ttl": "10m", "max_ttl": "1h"}, nil)

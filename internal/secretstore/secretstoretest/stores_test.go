@@ -74,6 +74,12 @@ func TestStores(t *testing.T) {
 			tb.run(t, order[0], "Vault 1.21.0", func(t *testing.T) secretstoretest.Part { return vaultPart(t, server, "secret") })
 			tb.run(t, order[1], "Vault 1.21.0", func(t *testing.T) secretstoretest.Part { return vaultPart(t, server, "kv1") })
 		})
+		t.Run("openbao", func(t *testing.T) { // the page's lines are Vault's
+			server := secretstoretest.OpenBao(t)
+			for _, mount := range []string{"secret", "kv1"} {
+				t.Run(mount, func(t *testing.T) { t.Parallel(); secretstoretest.Run(t, vaultPart(t, server, mount)) })
+			}
+		})
 		t.Run("aws", func(t *testing.T) {
 			url := secretstoretest.Moto(t)
 			tb.run(t, order[2], "moto's Secrets Manager", func(t *testing.T) secretstoretest.Part { return awsPart(t, url, "json", "token") })

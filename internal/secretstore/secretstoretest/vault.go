@@ -11,24 +11,31 @@ import (
 	"testing"
 )
 
-// VaultServer is a real Vault with storage in memory: KV version 2 at secret/,
-// version 1 at kv1/.
+// VaultServer is a real Vault or OpenBao with storage in memory: KV version 2 at
+// secret/, version 1 at kv1/.
 type VaultServer struct {
 	URL  string
 	Root string // the root token
 	Key  string // that unseals it
+
+	program string
 }
 
 // Vault starts the server that VAULT_BIN names, initialised and unsealed, until the
 // test ends.
-func Vault(t *testing.T) *VaultServer {
+func Vault(t *testing.T) *VaultServer { t.Helper(); return vaultServer(t, "Vault", "VAULT_BIN") }
+
+// OpenBao is Vault with the server that BAO_BIN names.
+func OpenBao(t *testing.T) *VaultServer { t.Helper(); return vaultServer(t, "OpenBao", "BAO_BIN") }
+
+func vaultServer(t *testing.T, product, variable string) *VaultServer {
 	t.Helper()
-	path := os.Getenv("VAULT_BIN")
+	path := os.Getenv(variable)
 	if path == "" {
-		missing(t, "Vault", "name the server's program in VAULT_BIN")
+		missing(t, product, "name the server's program in "+variable)
 	}
 	port := freePort(t)
-	v := &VaultServer{URL: "http://127.0.0.1:" + port}
+	v := &VaultServer{URL: "http://127.0.0.1:" + port, program: path}
 	config := filepath.Join(t.TempDir(), "vault.hcl")
 	text := fmt.Sprintf("storage \"inmem\" {}\nlistener \"tcp\" {\n  address = \"127.0.0.1:%s\"\n  tls_disable = true\n}\ndisable_mlock = true\napi_addr = %q\n", port, v.URL)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -142,6 +149,6 @@ listener "tcp" {
 		t.Fatal(err)
 	}
 	url := "http://127.0.0.1:" + port
-	program(t, url+"/v1/sys/seal-status", os.Getenv("VAULT_BIN"), "agent", "-config", config)
+	program(t, url+"/v1/sys/seal-status", v.program, "agent", "-config", config)
 	return url
 }

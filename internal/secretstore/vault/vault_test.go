@@ -26,11 +26,16 @@ import (
 
 const everything = `path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }`
 
-// TestRealVault starts one server for all that is asked of a real one, and seals it
-// at the end.
+// TestRealVault starts one server of each product for all that is asked of a real one,
+// and seals it at the end.
 func TestRealVault(t *testing.T) {
 	t.Parallel()
-	v := secretstoretest.Vault(t)
+	for product, start := range map[string]func(*testing.T) *secretstoretest.VaultServer{"Vault": secretstoretest.Vault, "OpenBao": secretstoretest.OpenBao} {
+		t.Run(product, func(t *testing.T) { t.Parallel(); realServer(t, start(t)) })
+	}
+}
+
+func realServer(t *testing.T, v *secretstoretest.VaultServer) {
 	v.Do(t, "POST", "sys/auth/approle", map[string]string{"type": "approle"}, nil)
 	t.Run("unsealed", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, *secretstoretest.VaultServer){
