@@ -57,14 +57,17 @@ func begunBeside(doc *configtoml.Document, index int) bool {
 
 // pair finds both sections of an overlap: -1 for one that is not there. The old one
 // is told by its token, or by its id where gitlab-runner has rotated that token by
-// itself meanwhile.
+// itself meanwhile; it has the new token beside a second one that waits where an agent
+// of this host has brought it from a store.
 func pair(doc *configtoml.Document, op *operation, s *site) (old, second int) {
 	old, second = -1, -1
-	renewed := -1
+	renewed, brought := -1, -1
 	for i, section := range doc.Sections() {
 		named := section.Name == s.Name && section.URL == op.target.URL
-		switch {
-		case !op.issued.Token.IsZero() && section.Token == op.issued.Token:
+		switch fresh := !op.issued.Token.IsZero() && section.Token == op.issued.Token; {
+		case fresh && named && second >= 0 && op.waits(doc, s, second):
+			brought = i
+		case fresh:
 			second = i
 		case named && section.Token.Fingerprint() == s.Before && (old < 0 || i == s.Index):
 			old = i
@@ -72,8 +75,10 @@ func pair(doc *configtoml.Document, op *operation, s *site) (old, second int) {
 			renewed = i
 		}
 	}
-	if old < 0 {
-		old = renewed
+	for _, other := range []int{brought, renewed} {
+		if old < 0 {
+			old = other
+		}
 	}
 	return old, second
 }

@@ -249,7 +249,13 @@ func (op *operation) unpaired(now, was *configtoml.Document, s *site) ([]byte, e
 	case second < 0 || first < 0:
 		return nil, op.changedSince(s)
 	case old >= 0:
-		back, err := now.RemoveAll(second)
+		back, err := now, error(nil)
+		if now.Sections()[old].Token == op.issued.Token { // an agent has brought it
+			back, err = restored(now, old, was.Sections()[first])
+		}
+		if err == nil {
+			back, err = back.RemoveAll(second)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -258,8 +264,12 @@ func (op *operation) unpaired(now, was *configtoml.Document, s *site) ([]byte, e
 	return putBack(now, second, was.Sections()[first])
 }
 
+func restored(now *configtoml.Document, index int, s configtoml.Section) (*configtoml.Document, error) {
+	return now.Edit(index, configtoml.Change{URL: &s.URL, ID: &s.ID, Token: &s.Token, ObtainedAt: &s.ObtainedAt, ExpiresAt: &s.ExpiresAt})
+}
+
 func putBack(now *configtoml.Document, index int, s configtoml.Section) ([]byte, error) {
-	back, err := now.Edit(index, configtoml.Change{URL: &s.URL, ID: &s.ID, Token: &s.Token, ObtainedAt: &s.ObtainedAt, ExpiresAt: &s.ExpiresAt})
+	back, err := restored(now, index, s)
 	if err != nil {
 		return nil, err
 	}

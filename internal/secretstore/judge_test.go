@@ -57,3 +57,18 @@ func TestMetadataSurvivesItsText(t *testing.T) {
 		t.Errorf("nothing known: %q, want no text", text)
 	}
 }
+
+// What is not known of a new token is not taken from the one before, but for whose it is.
+func TestMetadataOfANewTokenKeepsItsOwnerAndNoDueDate(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	old := secretstore.Metadata{RunnerID: 42, Owner: "team-ci", RotatedAt: at, NextDue: at.AddDate(0, 3, 0)}
+	next := at.AddDate(0, 3, 1)
+	want := secretstore.Metadata{RunnerID: 42, Owner: "team-ci", RotatedAt: next}
+	if got := (secretstore.Metadata{RotatedAt: next}).Over(old); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := (secretstore.Metadata{}).Over(old); got != old {
+		t.Errorf("nothing new known: got %+v, want %+v", got, old)
+	}
+}

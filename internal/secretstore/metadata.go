@@ -21,7 +21,8 @@ type Metadata struct {
 func (m Metadata) IsZero() bool { return m == Metadata{} }
 
 // Over returns m with what it does not know taken from old: an owner stays when a
-// token is rotated.
+// token is rotated. A due date is the token's and does not: what says when its token
+// was rotated says when that is due, or that nothing is known of it.
 func (m Metadata) Over(old Metadata) Metadata {
 	if m.RunnerID == 0 {
 		m.RunnerID = old.RunnerID
@@ -31,9 +32,9 @@ func (m Metadata) Over(old Metadata) Metadata {
 	}
 	if m.RotatedAt.IsZero() {
 		m.RotatedAt = old.RotatedAt
-	}
-	if m.NextDue.IsZero() {
-		m.NextDue = old.NextDue
+		if m.NextDue.IsZero() {
+			m.NextDue = old.NextDue
+		}
 	}
 	return m
 }
