@@ -66,14 +66,16 @@ func TestFixARelease(t *testing.T) {
 
 func TestNothingIsChangedOnHostsThatAreNotReached(t *testing.T) {
 	t.Parallel()
-	for address, want := range map[string]string{
-		"ssh://runner1":              "--config /etc/gitlab-runner/config.toml in place of --host on runner1",
-		"ssh://runner1/srv/one.toml": "--config /srv/one.toml",
-		"podman://x":                 "k8s://NAMESPACE/RELEASE",
+	for address, want := range map[string]struct {
+		kind rekey.Kind
+		hint string
+	}{
+		"ssh://no-such-host.invalid": {rekey.KindUnavailable, "ssh no-such-host.invalid"},
+		"podman://x":                 {rekey.KindInvalid, "k8s://NAMESPACE/RELEASE"},
 	} {
 		_, err := app.New(func(string) (string, bool) { return "", false }, "test").Rotate(t.Context(), app.RotateInput{Hosts: []string{address}, State: app.StateInput{Dir: t.TempDir()}})
-		if rekey.KindOf(err) != rekey.KindInvalid || !strings.Contains(rekey.HintOf(err), want) {
-			t.Errorf("%s: got %v (%s), want the command to type there, with %q", address, err, rekey.HintOf(err), want)
+		if rekey.KindOf(err) != want.kind || !strings.Contains(rekey.HintOf(err), want.hint) {
+			t.Errorf("%s: got %v (%v, %s), want %v with %q", address, err, rekey.KindOf(err), rekey.HintOf(err), want.kind, want.hint)
 		}
 	}
 }
