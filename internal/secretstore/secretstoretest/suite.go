@@ -240,7 +240,7 @@ func (s suite) metadata(t *testing.T) {
 	}
 	later := at.AddDate(0, 1, 0)
 	s.put(t, ref, Token(2), secretstore.Put{Meta: secretstore.Metadata{RotatedAt: later}})
-	want.RotatedAt = later
+	want.RotatedAt, want.NextDue = later, time.Time{} // the date was the old token's
 	if got := s.get(t, ref, "").Meta; got != want {
 		t.Errorf("metadata after a rotation: got %+v, want %+v", got, want)
 	}
