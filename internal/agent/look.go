@@ -133,13 +133,16 @@ func (a *Agent) fruitless(l *look, d Decision) {
 	}
 	if l.asked || l.pair() != l.track.pair {
 		most := refusedFor
-		if d.Action == Wait {
+		if l.unknown != "" || l.err != nil {
 			most = unknownFor
 		}
 		l.track.pair, l.last, l.until = l.pair(), d, a.opts.Now().Add(a.backoff(l.tries, most))
 		l.tries++
 	}
-	why := d.Why
+	why, next := d.Why, l.command(d.Next)
+	if next == "" {
+		next = rekey.HintOf(l.err)
+	}
 	if l.unknown != "" {
 		why += ": " + l.unknown
 	}
@@ -147,7 +150,7 @@ func (a *Agent) fruitless(l *look, d Decision) {
 		why += ": " + l.err.Error()
 	}
 	if !l.asked && l.why != "" && d == l.last && l.state == Behind {
-		why = l.why // said with the answer that was had then
+		why, next = l.why, l.next // said with the answer that was had then
 	}
-	a.become(l.track, Behind, EventBehind, why, l.command(d.Next))
+	a.become(l.track, Behind, EventBehind, why, next)
 }

@@ -183,6 +183,7 @@ func (a *Agent) push(ctx context.Context, l *look, d Decision) {
 	switch {
 	case err == nil:
 		a.count(func(c *counts) { c.pushed++ })
+		l.seen = version
 		a.tell(l.track, EventPushed, fmt.Sprintf("wrote %s into %s, version %s, because %s", l.sight.Config, l.ref, version, d.Why), "")
 		a.agree(l.track, l.sight.Config.Fingerprint(), "")
 		a.stepped(l.track, "")
@@ -221,11 +222,6 @@ func (a *Agent) delivered(ctx context.Context, l *look, done Delivered) {
 		a.count(func(c *counts) { c.failed++ })
 		l.asked, l.err = true, done.Err
 		a.fruitless(l, Decision{Action: Wait, Why: "the store's token could not be delivered"})
-		if hint := rekey.HintOf(done.Err); hint != "" {
-			a.mu.Lock()
-			l.next = hint
-			a.mu.Unlock()
-		}
 		if rekey.KindOf(done.Err) == rekey.KindConflict { // another rekey is at work
 			l.due, l.until, l.soon = a.opts.Now().Add(jittered(4*shortly)), time.Time{}, true
 		}

@@ -36,7 +36,7 @@ func (k *keeper) deliver(ctx context.Context, all []agent.Delivery) []agent.Deli
 		return failed(err)
 	}
 	defer unlock()
-	e.Probe = k.probe
+	e.Probe, e.Options.AskOnce = k.probe, true
 	resumed, err := e.ResumeGiven(ctx, k.paths)
 	if err != nil {
 		return failed(err)

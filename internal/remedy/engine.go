@@ -21,6 +21,9 @@ type Options struct {
 	DrainTimeout  time.Duration // how long the jobs of a record that is retired are waited for; 0: an hour
 	RolloutWait   time.Duration // how long new pods of a release may take to be ready; 0: ten minutes
 	NoTouch       bool          // the Probe sends nothing, and no later run's would
+	// AskOnce takes the first refusal of a delivered token for the answer: who runs
+	// this engine looks again by itself.
+	AskOnce bool
 	// Proof is how far a repair is to be proved; "": as far as can be had. Nothing
 	// beyond it is looked at, and a Result says when it was not reached.
 	Proof rekey.ProofLevel

@@ -211,7 +211,7 @@ func (e *Engine) verifyAt(ctx context.Context, op *operation, s *site, p *rekey.
 		SystemID: e.Host.SystemID(s.Config)}
 	var a rekey.Answer
 	for range 5 {
-		if a = e.Probe(ctx, q); a.Kind != rekey.AnswerRefused {
+		if a = e.Probe(ctx, q); a.Kind != rekey.AnswerRefused || e.Options.AskOnce {
 			break
 		}
 		if err := e.Clock.Sleep(ctx, time.Second); err != nil {
