@@ -194,14 +194,17 @@ func (s *section) expired() (past, byServer bool) {
 	return !s.ExpiresAt.IsZero() && s.ExpiresAt.Before(now), byServer
 }
 
-// record returns GitLab's record of this token's runner, nil when there is none
-// or when GitLab says that the token is another runner's.
+// record returns GitLab's record of this token's runner, nil when there is none, or
+// when GitLab or the token's own text says that the token is another runner's.
 func (s *section) record() *Record {
 	if s.Record.Lookup != LookupFound {
 		return nil
 	}
 	if id := s.Answer.RunnerID; id != 0 && id != s.Record.Runner.ID {
 		return nil
+	}
+	if hint := s.lexOfSent().Scope; s.accepted() && s.Answer.RunnerID == 0 && hint != "" && s.Record.Runner.Scope != "" && hint != s.Record.Runner.Scope {
+		return nil // GitLab finds no token by a hint that contradicts its row
 	}
 	return &s.Record
 }

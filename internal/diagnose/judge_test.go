@@ -325,6 +325,12 @@ func TestJudgeOneSection(t *testing.T) {
 		{rule: "idle: tags only", edits: []edit{record(func(r *diagnose.Record) { r.Runner.RunUntagged = false })}, want: lines("valid", "online-but-idle info possible")},
 		{rule: "idle: all at once", edits: []edit{record(func(r *diagnose.Record) { r.Runner.RunUntagged, r.Runner.Paused = false, true })},
 			want: lines("valid", "online-but-idle warning certain")},
+		{rule: "idle: the record may be another runner's", edits: []edit{record(func(r *diagnose.Record) {
+			r.Runner.Paused, r.ManagersKnown = true, true
+			r.Managers = []rekey.Manager{{SystemID: "s_otherotherot", ContactedAt: now}}
+		}), func(s *diagnose.Section) { s.Answer.RunnerID = 0 }}, want: lines("valid", "online-but-idle warning possible")},
+		{rule: "idle: the record is of another scope than the token", edits: []edit{record(func(r *diagnose.Record) { r.Runner.Paused = true }),
+			token("glrt-t1_CANARYaaaaaaaaaaaaaa"), func(s *diagnose.Section) { s.Answer.RunnerID = 0 }}, want: "valid"},
 		{rule: "idle: the record is another runner's", edits: []edit{record(func(r *diagnose.Record) { r.Runner.Paused = true }), func(s *diagnose.Section) { s.Answer.RunnerID = 9 }},
 			want: "valid"},
 

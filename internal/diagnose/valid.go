@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,9 +25,35 @@ func (c *court) judgeValid(s *section) {
 	s.judgeVersions()
 	s.judgeRotation()
 	s.judgeSharers()
+	s.doubtRecord()
 	c.judgeHolders(s)
 	if s.record() == nil {
 		s.tellValidRight()
+	}
+}
+
+// doubtRecord lessens what was said by the record of the file's id where it may be
+// another runner's: the probe of 18.7 and later tells no id, and whoever pastes the
+// token of a new runner by hand leaves the old id.
+func (s *section) doubtRecord() {
+	if s.record() == nil || s.Answer.RunnerID != 0 || s.hasOwnManager() {
+		return
+	}
+	foreign, doubtful := s.foreignRecord()
+	if !doubtful {
+		return
+	}
+	for i := range s.findings {
+		f := &s.findings[i]
+		if !slices.ContainsFunc(f.Evidence, func(e rekey.Evidence) bool { return e.Where == foreign.Where }) {
+			continue
+		}
+		f.Confidence = rekey.Possible
+		if f.Severity == rekey.Failing {
+			f.Severity = rekey.Warning
+		}
+		f.Evidence = append(f.Evidence, foreign,
+			missing("whether runner %d is this token's would decide: its page in GitLab shows the first characters of its token; the section's `id` may be an older runner's", s.RunnerID))
 	}
 }
 
