@@ -35,6 +35,7 @@ const (
 	mostFacts     = 100_000
 	mostLine      = 64 << 10
 	mostComplaint = 16 << 10
+	parting       = 2 * time.Second // that the script has to end when nothing more is asked
 )
 
 // session is a connection on which one question is under way at a time.
@@ -148,6 +149,8 @@ func (s *session) close() error {
 	_ = s.in.Close()
 	_ = s.out.Close()
 	s.unhook()
+	late := time.AfterFunc(parting, func() { _ = s.cmd.Process.Kill() })
+	defer late.Stop()
 	return s.cmd.Wait()
 }
 
@@ -183,8 +186,8 @@ func (s *session) hurry() (done func()) {
 	}
 	timer := time.AfterFunc(s.bound, func() {
 		s.late.Store(true)
-		_ = s.in.Close()
 		_ = s.out.Close()
+		_ = s.cmd.Process.Kill()
 	})
 	return func() { timer.Stop() }
 }
