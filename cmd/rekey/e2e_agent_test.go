@@ -52,7 +52,7 @@ func TestE2EAgentIdles(t *testing.T) {
 			return strings.Contains(text, `rekey_agent_sections{state="in_step"} 100`)
 		})
 		before, began := cpu(t, pid), time.Now()
-		time.Sleep(span) // what is measured is that nothing happens
+		<-time.After(span) // what is measured is that nothing happens
 		used, passed := cpu(t, pid)-before, time.Since(began)
 		rss, version := kB(t, pid, "VmRSS"), versionRSS(t)
 		fmt.Printf("agent, %s: 100 sections, %s of processor time in %s: %.3f %% of one core; VmRSS %.1f MB (anonymous %.1f), rekey version %.1f MB\n",
@@ -99,7 +99,7 @@ func TestE2EAgentFollows(t *testing.T) {
 			token = next.Token
 			if rand.IntN(3) == 0 {
 				killed++
-				time.Sleep(time.Duration(rand.IntN(2500)) * time.Millisecond) // at random is what is promised
+				<-time.After(time.Duration(rand.IntN(2500)) * time.Millisecond) // at random is what is promised
 				h.kill(syscall.SIGKILL)
 				h.start(flags...)
 			}

@@ -225,13 +225,13 @@ func TestFollowsBothSides(t *testing.T) {
 		defer stop()
 		w.wantStore(t, "s0", tokenA)
 		w.put("s0", tokenB)
-		time.Sleep(34 * time.Second)
+		elapse(34 * time.Second)
 		w.wantConfig(t, 0, tokenB)
 		w.edit(0, tokenC)
-		time.Sleep(2 * time.Second) // the config is looked at every second
+		elapse(2 * time.Second) // the config is looked at every second
 		w.wantStore(t, "s0", tokenC)
 		asked, lines := w.asked, len(w.events)
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		if w.asked != asked || len(w.events) != lines {
 			t.Errorf("an idle hour asked GitLab %d times and wrote %d lines, want neither", w.asked-asked, len(w.events)-lines)
 		}
@@ -248,9 +248,9 @@ func TestAWriterThatPutsTheOldTokenBackDoesNotWin(t *testing.T) {
 		w.good[tokenA], w.good[tokenB] = rekey.Valid, rekey.Valid
 		defer run(t, w.agent(pattern, 10*time.Second), nil)()
 		w.put("s0", tokenB)
-		time.Sleep(12 * time.Second)
+		elapse(12 * time.Second)
 		w.edit(0, tokenA) // gitlab-runner wrote its whole file from memory
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		w.wantConfig(t, 0, tokenB)
 		w.wantStore(t, "s0", tokenB)
 	})
@@ -267,7 +267,7 @@ func TestAStoreThatIsAwayStopsNobody(t *testing.T) {
 		w.away = rekey.Errorf(rekey.KindUnavailable, "sealed").WithHint("unseal it")
 		gets := w.gets
 		w.mu.Unlock()
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		if n := w.gets - gets; n > 25 || n < 10 {
 			t.Errorf("%d looks at a store that was away for an hour, want one every five minutes", n)
 		}
@@ -281,7 +281,7 @@ func TestAStoreThatIsAwayStopsNobody(t *testing.T) {
 		w.away = nil
 		w.mu.Unlock()
 		w.put("s0", tokenC)
-		time.Sleep(6 * time.Minute)
+		elapse(6 * time.Minute)
 		w.wantConfig(t, 0, tokenC)
 		if !a.Health().Healthy {
 			t.Errorf("it is still unhealthy: %+v", a.Health())
@@ -301,7 +301,7 @@ func TestTwoAgentsOnOneReference(t *testing.T) {
 		w.good[tokenC] = rekey.Valid
 		w.before = func() { w.put("s0", tokenC) } // the other agent was faster
 		defer run(t, w.agent(pattern, 10*time.Second), nil)()
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		w.wantStore(t, "s0", tokenC)
 		w.wantConfig(t, 0, tokenC)
 	})
@@ -314,9 +314,9 @@ func TestAWatchIsSeenAtOnce(t *testing.T) {
 		w.watched = true
 		w.good[tokenA], w.good[tokenB] = rekey.Valid, rekey.Valid
 		defer run(t, w.agent(pattern, time.Hour), nil)()
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		w.put("s0", tokenB)
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		w.wantConfig(t, 0, tokenB)
 	})
 }
@@ -333,7 +333,7 @@ func TestNobodyIsAskedWithoutNeed(t *testing.T) {
 		w.mu.Lock()
 		w.good[tokenB] = rekey.Invalid
 		w.mu.Unlock()
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		if n := w.asked - asked; n < 6 || n > 40 {
 			t.Errorf("GitLab was asked %d times in an hour about a refused token, want less and less often", n)
 		}
@@ -346,7 +346,7 @@ func TestNobodyIsAskedWithoutNeed(t *testing.T) {
 		w.good[tokenB] = rekey.Valid
 		w.mu.Unlock()
 		now <- struct{}{} // SIGHUP
-		time.Sleep(time.Second)
+		elapse(time.Second)
 		w.wantConfig(t, 0, tokenB)
 	})
 }
@@ -360,7 +360,7 @@ func TestWhatCannotBeDeliveredIsTriedAgain(t *testing.T) {
 		a := w.agent(pattern, 10*time.Second)
 		defer run(t, a, nil)()
 		w.put("s0", tokenB)
-		time.Sleep(5 * time.Minute)
+		elapse(5 * time.Minute)
 		if n := len(w.given); n < 3 || n > 12 {
 			t.Errorf("%d attempts in five minutes", n)
 		}
@@ -370,7 +370,7 @@ func TestWhatCannotBeDeliveredIsTriedAgain(t *testing.T) {
 		w.mu.Lock()
 		w.refuse = nil
 		w.mu.Unlock()
-		time.Sleep(2 * time.Minute)
+		elapse(2 * time.Minute)
 		w.wantConfig(t, 0, tokenB)
 	})
 }
@@ -424,3 +424,6 @@ func TestNothingShowsAToken(t *testing.T) {
 		}
 	}
 }
+
+// elapse lets synctest's time pass.
+func elapse(d time.Duration) { <-time.After(d) }
