@@ -168,7 +168,7 @@ func judgeStored(s *remedy.Stored, t rekey.Target) error {
 		return rekey.Errorf(rekey.KindInvalid, "%s holds something else than a runner token, and it is not written over: %s", s.Ref, j.Problem).
 			WithHint("name another secret, or take that one away with `rekey secret rm %s`", s.Ref)
 	case s.Held.RunnerID != 0 && t.RunnerID != 0 && s.Held.RunnerID != t.RunnerID && s.Holds != t.Before && len(t.Causes) == 0:
-		return rekey.Errorf(rekey.KindConflict, "%s holds the token of runner %d, and this section is of runner %d", s.Ref, s.Held.RunnerID, t.RunnerID).
+		return rekey.Errorf(rekey.KindConflict, "%s holds the token of runner %d, not of runner %d", s.Ref, s.Held.RunnerID, t.RunnerID).
 			WithHint("name the right secret; or, where that runner is gone, take its token away with `rekey secret rm %s`", s.Ref)
 	}
 	return nil
