@@ -35,7 +35,7 @@ func agentStores(t *testing.T, test func(t *testing.T, h *agentHost)) {
 func TestE2EAgentIdles(t *testing.T) {
 	span, err := time.ParseDuration(os.Getenv("REKEY_AGENT_IDLE"))
 	if err != nil {
-		t.Skip("*** THE AGENT'S IDLENESS IS NOT MEASURED: set REKEY_AGENT_IDLE=10m ***")
+		t.Skip("*** THE AGENT IS NOT MEASURED: `make idle` does, or REKEY_AGENT_IDLE=10m ***")
 	}
 	agentStores(t, func(t *testing.T, h *agentHost) {
 		var all []planted
