@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,7 +52,16 @@ func (o *Observer) servers(ctx context.Context, facts *diagnose.Facts) map[strin
 	}
 	var wait sync.WaitGroup
 	for base, s := range servers {
-		wait.Go(func() { o.introduce(ctx, s, registration[base]) })
+		wait.Go(func() {
+			o.introduce(ctx, s)
+			switch {
+			case s.readRegistration(ctx, registration[base] || refusedOnce(facts.Logs, base)):
+			case registration[base] && o.Registration != nil && !o.NoTouch:
+				ctx, stop := s.patient(ctx)
+				defer stop()
+				s.facts.RegistrationAllowed, s.facts.RegistrationEvidence = o.Registration(ctx, s.facts.URL)
+			}
+		})
 	}
 	wait.Wait()
 	return servers
@@ -71,27 +81,35 @@ func (o *Observer) newServer(ctx context.Context, base string) *server {
 }
 
 // introduce asks what the server is, with the user token where one is for it.
-func (o *Observer) introduce(ctx context.Context, s *server, registration bool) {
+func (o *Observer) introduce(ctx context.Context, s *server) {
 	if s.fleet != nil {
 		s.greet(ctx)
 		s.askMaintenance(ctx)
 	}
-	if !registration {
-		return
+}
+
+// refusedOnce reports whether a log tells that this GitLab took no registration
+// token (410): what the setting says today is read beside it.
+func refusedOnce(logs []diagnose.LogLine, base string) bool {
+	return slices.ContainsFunc(logs, func(l diagnose.LogLine) bool {
+		return strings.HasSuffix(l.ID, "/gone") && strings.HasPrefix(l.URL+"/", base+"/")
+	})
+}
+
+// readRegistration reads the setting with the user token, where it matters and the
+// token may.
+func (s *server) readRegistration(ctx context.Context, matters bool) bool {
+	if !matters || s.fleet == nil {
+		return false
 	}
-	if s.fleet != nil {
-		if allowed, err := s.fleet.RegistrationAllowed(ctx); err == nil {
-			s.facts.RegistrationAllowed = &allowed
-			s.facts.RegistrationEvidence = rekey.Evidence{Seen: fmt.Sprintf("the setting allow_runner_registration_token is %v", allowed),
-				Where: "GET " + s.facts.URL + "/api/v4/application/settings", At: s.now().UTC()}
-			return
-		}
+	allowed, err := s.fleet.RegistrationAllowed(ctx)
+	if err != nil {
+		return false
 	}
-	if o.Registration != nil && !o.NoTouch {
-		ctx, stop := s.patient(ctx)
-		defer stop()
-		s.facts.RegistrationAllowed, s.facts.RegistrationEvidence = o.Registration(ctx, s.facts.URL)
-	}
+	s.facts.RegistrationAllowed = &allowed
+	s.facts.RegistrationEvidence = rekey.Evidence{Seen: fmt.Sprintf("the setting allow_runner_registration_token is %v", allowed),
+		Where: "GET " + s.facts.URL + "/api/v4/application/settings", At: s.now().UTC()}
+	return true
 }
 
 // askMaintenance asks what the answers about tokens do not show any more from 18.7

@@ -42,7 +42,9 @@ func (c *court) judgeLogs(s *section) {
 			continue
 		}
 		if cause := causeOfLine(l); cause != "" && c.takes(s, cause) {
-			s.found(cause, rekey.Warning, rekey.Certain, s.inLog(l))
+			said := c.saidBy(l, cause)
+			said.Evidence[0] = s.inLog(l)
+			s.found(cause, said.Severity, said.Confidence, said.Evidence...)
 		}
 		c.judgeWindow(s, l)
 	}
@@ -184,11 +186,13 @@ func (s *section) inLog(l LogLine) rekey.Evidence {
 }
 
 func logSeen(l LogLine, now time.Time) rekey.Evidence {
-	at := l.At
+	at, when := l.At, ""
 	if at.IsZero() {
 		at = now
+	} else if now.Sub(at) > 24*time.Hour {
+		when = ", " + day(at)
 	}
-	return rekey.Evidence{Seen: scrub(fmt.Sprintf("the log says%s: %s", times(l), l.Text)), Where: scrub(fmt.Sprintf("%s:%d", l.Log, l.Number)), At: at}
+	return rekey.Evidence{Seen: scrub(fmt.Sprintf("the log says%s%s: %s", times(l), when, l.Text)), Where: scrub(fmt.Sprintf("%s:%d", l.Log, l.Number)), At: at}
 }
 
 func times(l LogLine) string {
@@ -204,10 +208,28 @@ func (c *court) logFindings() []rekey.Finding {
 	var found []rekey.Finding
 	for _, l := range c.Logs {
 		if cause := causeOfLine(l); cause != "" && !c.toldBySection(cause) {
-			found = append(found, newFinding(cause, rekey.Warning, rekey.Certain, logSeen(l, c.Now)))
+			found = append(found, c.saidBy(l, cause))
 		}
 	}
 	return arrange(found)
+}
+
+// saidBy is the finding of a line that names its cause by itself. A log is of the
+// past: where GitLab registers the old way today, the switch was turned since, or it
+// is the one of the registration token's group.
+func (c *court) saidBy(l LogLine, cause rekey.Cause) rekey.Finding {
+	f := newFinding(cause, rekey.Warning, rekey.Certain, logSeen(l, c.Now))
+	for base, server := range c.servers {
+		at := strings.HasPrefix(strings.TrimRight(l.URL, "/")+"/", base+"/")
+		if cause != rekey.LegacyRegistrationDisabled || base == "" || !at || server.RegistrationAllowed == nil || !*server.RegistrationAllowed {
+			continue
+		}
+		e := server.RegistrationEvidence
+		f.Confidence = rekey.Possible
+		f.Evidence = append(f.Evidence, rekey.Evidence{Seen: scrub("today " + e.Seen), Where: scrub(e.Where), At: e.At},
+			missing("whether the registration token's group or project allows it would decide, or when the setting was switched"))
+	}
+	return f
 }
 
 // logNotes are what the logs say, no section was told and no cause follows from.

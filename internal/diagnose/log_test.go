@@ -47,6 +47,7 @@ func TestLogs(t *testing.T) {
 		want      string
 		notes     int
 		found     string // of no section
+		allowed   bool   // by the setting, today
 	}{
 		"refusals, and no more": {logs: []diagnose.LogLine{line(3, "poll-forbidden", of(short))}, want: "valid"},
 		"unhealthy, untimed":    {logs: []diagnose.LogLine{line(3, "poll-forbidden", of(short), disabled)}, want: "valid\nunhealthy-window warning possible"},
@@ -92,6 +93,8 @@ func TestLogs(t *testing.T) {
 		"a registration token that is refused":         {logs: []diagnose.LogLine{line(3, "register-forbidden/refused", of("GR134894"))}, want: "valid"},
 		"reserved arguments":                           {logs: []diagnose.LogLine{line(3, "register-reserved"), line(9, "register-reserved")}, want: "valid", found: "reserved-arguments warning certain"},
 		"410, and a good token":                        {logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to(base+"/api/v4/runners"))}, want: "valid", found: "legacy-registration-disabled warning certain"},
+		"410, and GitLab registers the old way again": {logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to(base+"/api/v4/runners"))}, allowed: true,
+			want: "valid", found: "legacy-registration-disabled warning possible"},
 		"410, and a registration token": {edits: []edit{notAsked, token("GR1348941CANARYaaaaaaaaaaaaaa")},
 			logs: []diagnose.LogLine{line(3, "register-forbidden/gone", to(base+"/api/v4/runners"))},
 			want: "invalid\nregistration-token-in-config error certain\nlegacy-registration-disabled warning certain"},
@@ -104,6 +107,10 @@ func TestLogs(t *testing.T) {
 			t.Parallel()
 			f := facts(section(tc.edits...))
 			f.Configs[0].File, f.Processes, f.Logs = tc.file, tc.processes, tc.logs
+			if tc.allowed {
+				f.Servers[0].RegistrationAllowed = &tc.allowed
+				f.Servers[0].RegistrationEvidence = rekey.Evidence{Seen: "the setting is on", Where: "GET /application/settings", At: now}
+			}
 			r := diagnose.Judge(f)
 			if got := brief(r.Sections[0]); got != tc.want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, tc.want)
