@@ -10,85 +10,100 @@ import (
 	"rekey/internal/secretstore"
 )
 
+// round is one pass under way.
+type round struct {
+	again   time.Time         // when all are looked at next
+	down    map[string]string // GitLabs that were silent a moment ago, and what they said
+	away    error             // why the store cannot be read; who comes later is not waited for
+	read    int               // secrets that were read
+	deliver []*look
+	acted   bool
+}
+
 // pass looks at every section that is due, and does what follows.
 func (a *Agent) pass(ctx context.Context) {
 	now := a.opts.Now()
-	var due []*track
+	r := &round{again: now.Add(jittered(a.opts.Interval)), down: map[string]string{}}
+	looked := false
 	for _, t := range a.tracks {
-		if !t.due.After(now) {
-			due = append(due, t)
+		if t.due.After(now) {
+			continue
 		}
-	}
-	if len(due) == 0 {
-		return
-	}
-	again := now.Add(jittered(a.opts.Interval)) // one for all: they are asked about in one go
-	var deliver []*look
-	down := map[string]string{}
-	var away error
-	read, acted := 0, false
-	for _, t := range due {
-		if ctx.Err() != nil {
+		if looked = true; ctx.Err() != nil {
 			return
 		}
 		a.ports.Alive()
-		t.due, t.soon = again, false
-		if t.problem != nil {
-			a.become(t, Behind, EventBehind, t.problem.Msg, t.problem.Hint)
-			continue
-		}
-		if away != nil {
-			a.absent(t, away, "")
-			continue
-		}
-		l := a.read(ctx, t)
-		if l.sight.Read == Away {
-			if ctx.Err() != nil {
-				return
-			}
-			kind := EventAway
-			if rekey.KindOf(l.err) == rekey.KindUnavailable {
-				away, kind = l.err, "" // the others are not waited for, and it is told once
-			}
-			a.absent(t, l.err, kind)
-			continue
-		}
-		read++
-		d := a.decide(ctx, l, down)
-		if ctx.Err() != nil {
-			return
-		}
-		switch d.Action {
-		case InStep:
-			a.agree(t, l.sight.Config.Fingerprint(), "")
-			kind := EventBack
-			if t.state == Degraded && a.away {
-				kind = "" // told for the store as a whole
-			}
-			a.stepped(t, kind)
-		case Deliver:
-			l.last = d
-			if l.Keeper != "" {
-				a.kept(l)
-				continue
-			}
-			deliver, acted = append(deliver, l), true
-		case Push:
-			acted = true
-			a.push(ctx, l, d)
-		default:
-			a.fruitless(l, d)
+		t.due, t.soon = r.again, false
+		if l := a.see(ctx, r, t); l != nil && ctx.Err() == nil {
+			a.follow(ctx, r, l, a.decide(ctx, l, r.down))
 		}
 	}
-	if len(deliver) > 0 {
-		a.deliver(ctx, deliver)
+	if !looked || ctx.Err() != nil {
+		return
 	}
-	a.settle(away, read, now)
-	if acted || a.opts.Now().Sub(a.rested) >= restless {
+	if len(r.deliver) > 0 {
+		a.deliver(ctx, r.deliver)
+	}
+	a.settle(r.away, r.read, now)
+	if r.acted || a.opts.Now().Sub(a.rested) >= restless {
 		a.rested = a.opts.Now()
 		a.ports.Rest()
 	}
 	a.first = true
+}
+
+// see reads one section's secret; nil where that cannot be done.
+func (a *Agent) see(ctx context.Context, r *round, t *track) *look {
+	if t.problem != nil {
+		a.become(t, Behind, EventBehind, t.problem.Msg, t.problem.Hint)
+		return nil
+	}
+	if r.away != nil {
+		a.absent(t, r.away, "")
+		return nil
+	}
+	l := a.read(ctx, t)
+	if l.sight.Read != Away {
+		r.read++
+		return l
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	kind := EventAway
+	if rekey.KindOf(l.err) == rekey.KindUnavailable {
+		r.away, kind = l.err, "" // told once, for the store as a whole
+	}
+	a.absent(t, l.err, kind)
+	return nil
+}
+
+// follow does what was decided. Deliveries wait for the end of the pass: all go in one
+// go.
+func (a *Agent) follow(ctx context.Context, r *round, l *look, d Decision) {
+	if ctx.Err() != nil {
+		return
+	}
+	switch d.Action {
+	case InStep:
+		kind := EventBack
+		if l.state == Degraded && a.away {
+			kind = "" // told for the store as a whole
+		}
+		a.agree(l.track, l.sight.Config.Fingerprint(), "")
+		a.stepped(l.track, kind)
+	case Deliver:
+		if l.last = d; l.Keeper != "" {
+			a.kept(l)
+			return
+		}
+		r.deliver, r.acted = append(r.deliver, l), true
+	case Push:
+		r.acted = true
+		a.push(ctx, l, d)
+	default:
+		a.fruitless(l, d)
+	}
 }
 
 // settle keeps what was agreed, and puts a store off that is away.

@@ -88,9 +88,7 @@ func (k *keeper) apply(ctx context.Context, e *remedy.Engine, all []agent.Delive
 		tokens[place{d.Config, d.Index}] = d.New
 		t := rekey.Target{Config: d.Config, Index: d.Index, Name: d.Name, URL: d.URL, RunnerID: d.RunnerID, Before: d.Token.Fingerprint(),
 			Causes: []rekey.Cause{}, Remedy: rekey.RemedyGiven, From: d.From.String()}
-		for _, kind := range rekey.StepsOf(t.Remedy) {
-			t.Steps = append(t.Steps, rekey.Step{Kind: kind})
-		}
+		t.Steps = stepsFrom(t.From)
 		plan.Targets, of = append(plan.Targets, t), append(of, i)
 	}
 	if len(of) == 0 {
@@ -105,6 +103,17 @@ func (k *keeper) apply(ctx context.Context, e *remedy.Engine, all []agent.Delive
 		}
 		done[i] = outcomeOf(results[n])
 	}
+}
+
+// stepsFrom says for the journal what a delivery does.
+func stepsFrom(ref string) []rekey.Step {
+	text := map[rekey.StepKind]string{rekey.StepSeal: "seal the token of " + ref, rekey.StepDeliver: "edit id, token and both dates",
+		rekey.StepReload: "have gitlab-runner load it", rekey.StepProve: "verify the token", rekey.StepSettle: "leave the record as it is"}
+	var steps []rekey.Step
+	for _, kind := range rekey.StepsOf(rekey.RemedyGiven) {
+		steps = append(steps, rekey.Step{Kind: kind, Text: text[kind]})
+	}
+	return steps
 }
 
 // unmoved looks once more, now that nobody else may write through rekey.
