@@ -20,6 +20,7 @@ func Examine(path string, raw []byte, target Target) []Finding {
 
 func examineAs(path string, raw []byte, format Format, target Target) []Finding {
 	f := newFile(path, raw, format)
+	f.lean = true
 	if format != FormatText {
 		f.read(whole(raw), format, 0)
 		f.images(whole(raw))
@@ -96,18 +97,21 @@ func message(e Entry, r raised, target Target) string {
 // unparsed tells where patterns had to do.
 func (f *file) unparsed() []Finding {
 	var found []Finding
-	e := entryOf(NotParsed)
 	for i, u := range f.unread {
 		if i == 3 {
 			break
 		}
-		text := fmt.Sprintf("the text at line %d does not parse as %s and was read by patterns", u.line, u.language)
-		mark := imprint(NotParsed, []byte(text), rekey.Token{}, map[string]int{})
-		found = append(found, Finding{Slug: NotParsed, Code: e.Code(), Severity: rekey.Info, Path: f.path, Line: u.line, Column: 1, EndLine: u.line,
-			Message: e.Meaning, Evidence: text, Remedy: e.Remedy, Docs: e.Docs(), Format: f.format,
-			imprint: mark, Fingerprint: fingerprint(relative(f.path), mark)})
+		found = append(found, unparsed(f.path, u.line, f.format, fmt.Sprintf("the text at line %d does not parse as %s and was read by patterns", u.line, u.language)))
 	}
 	return found
+}
+
+func unparsed(path string, line int, format Format, text string) Finding {
+	e := entryOf(NotParsed)
+	mark := imprint(NotParsed, []byte(text), rekey.Token{}, map[string]int{})
+	return Finding{Slug: NotParsed, Code: e.Code(), Severity: rekey.Info, Path: path, Line: line, Column: 1, EndLine: line,
+		Message: e.Meaning, Evidence: text, Remedy: e.Remedy, Docs: e.Docs(), Format: format,
+		imprint: mark, Fingerprint: fingerprint(relative(path), mark)}
 }
 
 // imprint survives edits elsewhere in the file: it knows the line's text, not its

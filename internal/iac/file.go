@@ -23,13 +23,18 @@ type file struct {
 	budget  int    // bytes that nested texts may still take
 	texts   []text // the texts that were read, the file first
 	every   bool   // read nested texts that hold no literal too
+	lean    bool   // keep only the sites that a judge looks at
 }
 
 func newFile(path string, raw []byte, format Format) *file {
 	return &file{path: path, raw: raw, format: format, budget: 4*len(raw) + 1<<16}
 }
 
-func (f *file) see(s site) { f.sites = append(f.sites, s) }
+func (f *file) see(s site) {
+	if !f.lean || s.telling() {
+		f.sites = append(f.sites, s)
+	}
+}
 
 func (f *file) field(name, value view, path []string, set bool) {
 	f.see(site{kind: siteField, name: name, value: value, path: path, set: set})

@@ -47,15 +47,31 @@ type raised struct {
 }
 
 var (
-	aboutGitLab = lazyregexp.New(`(?i)gitlab|CI_SERVER_|\bglrt-`)
-	gate        = lazyregexp.New(`(?i)(?:\bif\b|\bcase\b|\bwhen\b|\[\[|elif|elsif|==|=~|-like|-match|startswith|has_?prefix|start_with|\btest\b).*glrt-?|glrt-\*["']?\)|\^glrt`)
+	gate = lazyregexp.New(`(?i)(?:\bif\b|\bcase\b|\bwhen\b|\[\[|elif|elsif|==|=~|-like|-match|startswith|has_?prefix|start_with|\btest\b).*glrt-?|glrt-\*["']?\)|\^glrt`)
 )
+
+// aboutGitLab reports a text that speaks of GitLab.
+func aboutGitLab(text []byte) bool {
+	return holds(text, "gitlab") || holds(text, "ci_server_") || holds(text, "glrt-")
+}
+
+// holds reports a word, given in small letters, in whatever letters it is written:
+// an expression takes a hundred times as long for a text of a megabyte.
+func holds(text []byte, word string) bool {
+	first, last := word[0], len(text)-len(word)
+	for i := 0; i <= last; i++ {
+		if text[i]|0x20 == first && strings.EqualFold(string(text[i:i+len(word)]), word) {
+			return true
+		}
+	}
+	return false
+}
 
 func (j *judge) prepare() {
 	j.passed, j.seeded = map[string]bool{}, map[string]bool{}
-	j.gitlab = aboutGitLab.MatchString(j.f.path) || aboutGitLab.Match(j.f.raw)
+	j.gitlab = aboutGitLab([]byte(j.f.path)) || aboutGitLab(j.f.raw)
 	j.trial = testFile.MatchString(j.f.path)
-	j.gated = gate.Match(j.f.raw) && bytes.Contains(j.f.raw, []byte("--token"))
+	j.gated = bytes.Contains(j.f.raw, []byte("--token")) && holds(j.f.raw, "glrt") && gate.Match(j.f.raw)
 	for _, s := range j.f.sites {
 		switch s.kind {
 		case siteCommand:

@@ -15,22 +15,26 @@ var (
 	assigns   = lazyregexp.New(`^["'\]\)]*[ \t]*(?:=>|:=|\?=|\+=|=|:)[ \t]*`)
 	compared  = lazyregexp.New(`^["'\]\)]*[ \t]*(?:==|=~|!=|===)`)
 
+	// phrases stand with a word that their text holds: it is looked for first.
 	phrases = []struct {
-		what string
-		re   *lazyregexp.Regexp
+		what, word string
+		re         *lazyregexp.Regexp
 	}{
-		{"flag", lazyregexp.New(`(?:^|[^A-Za-z0-9_-])(--?registration-token)(?:$|[^A-Za-z0-9_-])`)},
-		{"rails", lazyregexp.New(`((?:current_application_settings|ApplicationSetting[\w.:()]*|CurrentSettings|settings?|project|group|namespace|Project\.\w+\([^)]*\)|Group\.\w+\([^)]*\)|find_by_full_path\([^)]*\)|\w+)\.(?:re)?(?:set_)?runners_(?:registration_)?token!?)(?:$|[^A-Za-z0-9_])`)},
-		{"rails", lazyregexp.New(`(?i)\b(runners_registration_token)\b\s+from\b`)},
-		{"reset", lazyregexp.New(`(runners/reset_registration_token|runnersRegistrationTokenReset)`)},
-		{"secret", lazyregexp.New(`(/secrets/runner-registration-token|\.data\.runner-registration-token|data\\?["'\[.]+runner-registration-token)`)},
-		{"helm", lazyregexp.New(`(?:^|[^A-Za-z0-9_])(runnerRegistrationToken)=`)},
+		{"flag", "registration-token", lazyregexp.New(`(?:^|[^A-Za-z0-9_-])(--?registration-token)(?:$|[^A-Za-z0-9_-])`)},
+		{"rails", "runners_", lazyregexp.New(`((?:current_application_settings|ApplicationSetting[\w.:()]*|CurrentSettings|settings?|project|group|namespace|Project\.\w+\([^)]*\)|Group\.\w+\([^)]*\)|find_by_full_path\([^)]*\)|\w+)\.(?:re)?(?:set_)?runners_(?:registration_)?token!?)(?:$|[^A-Za-z0-9_])`)},
+		{"rails", "runners_registration_token", lazyregexp.New(`(?i)\b(runners_registration_token)\b\s+from\b`)},
+		{"reset", "runners", lazyregexp.New(`(runners/reset_registration_token|runnersRegistrationTokenReset)`)},
+		{"secret", "runner-registration-token", lazyregexp.New(`(/secrets/runner-registration-token|\.data\.runner-registration-token|data\\?["'\[.]+runner-registration-token)`)},
+		{"helm", "runnerregistrationtoken", lazyregexp.New(`(?:^|[^A-Za-z0-9_])(runnerRegistrationToken)=`)},
 	}
 )
 
 // mentions notes the phrases that tell the registration-token flow in any language.
 func (f *file) mentions(v view, _ Format) {
 	for _, p := range phrases {
+		if !holds(v.text, p.word) {
+			continue
+		}
 		for _, m := range p.re.FindAllSubmatchIndex(v.text, -1) {
 			rest := v.sub(m[3], m[3]+400)
 			if i := bytes.IndexByte(rest.orig, '\n'); i >= 0 {

@@ -12,9 +12,9 @@ import (
 const (
 	// chunkSize is how much of a file is in memory at once while it is searched.
 	chunkSize = 256 << 10
-	// parsedWhole is the size up to which a file is parsed; a larger one is read by
+	// parsedWhole is the size up to which a file is parsed. A larger one is read by
 	// patterns, chunk by chunk.
-	parsedWhole = 1 << 20
+	parsedWhole = 3 << 20
 	// overlap is how much of a chunk is seen again with the next: longer than any
 	// token or literal.
 	overlap = 2 * longest
@@ -25,6 +25,13 @@ const (
 var archives = map[string]bool{
 	".zip": true, ".gz": true, ".tgz": true, ".tar": true, ".bz2": true, ".xz": true, ".zst": true, ".7z": true, ".rar": true, ".jar": true, ".war": true,
 	".whl": true, ".deb": true, ".rpm": true, ".apk": true, ".iso": true, ".lz4": true, ".egg": true, ".nupkg": true, ".crx": true,
+}
+
+// opened is a file that is read.
+type opened interface {
+	io.ReadCloser
+	io.ReaderAt
+	size() int64
 }
 
 // reader reads files one after another, with one buffer.
@@ -55,48 +62,36 @@ func (r *reader) file(name string) {
 	text := r.buffer[:n]
 	r.files++
 	r.bytes += int64(n)
-	if decoded, ok := fromUTF16(text); ok {
-		text = decoded
-	} else if bytes.IndexByte(text[:min(n, head)], 0) >= 0 {
-		r.run.skip(skippedBinary)
-		r.files--
-		return
-	}
-	if n < chunkSize {
-		if r.run.search.find(text) {
+	if utf16Text(text) {
+		rest, _ := io.ReadAll(io.LimitReader(in, parsedWhole))
+		r.bytes += int64(len(rest))
+		if text, _ = fromUTF16(append(bytes.Clone(text), rest...)); r.run.search.find(text) {
 			r.examine(name, text)
 		}
 		return
 	}
-	r.large(name, in, text)
-}
-
-// large reads a file that is longer than the buffer: whole, when it is not too
-// long to parse, else chunk by chunk.
-func (r *reader) large(name string, in io.Reader, first []byte) {
-	rest, err := io.ReadAll(io.LimitReader(in, parsedWhole-int64(len(first))+1))
-	r.bytes += int64(len(rest))
-	if err != nil {
-		r.run.unreadable(name, err)
+	if bytes.IndexByte(text[:min(n, head)], 0) >= 0 {
+		r.run.skip(skippedBinary)
+		r.files--
 		return
 	}
-	start := append(append(make([]byte, 0, len(first)+len(rest)), first...), rest...)
-	if len(start) <= parsedWhole {
-		if r.run.search.find(start) {
-			r.examine(name, start)
-		}
-		return
+	if n == chunkSize {
+		r.large(name, in, in.size(), n)
+	} else if r.run.search.find(text) {
+		r.examine(name, text)
 	}
-	r.chunks(name, io.MultiReader(bytes.NewReader(start), in), int64(len(start)))
 }
 
-// chunks reads a file of any size and examines the chunks that hold a literal.
-func (r *reader) chunks(name string, in io.Reader, counted int64) {
-	line, kept, examined := 0, 0, false
-	var total int64
+// large reads a file that is longer than the buffer, a chunk at a time, until one
+// holds a literal: then it is parsed whole, when it is not too long for that, else
+// its chunks are examined. The first bytes of it are in the buffer.
+func (r *reader) large(name string, in io.ReaderAt, size int64, first int) {
+	line, kept, examined, told := 0, first, false, false
+	at := int64(first)
 	for {
-		n, err := io.ReadFull(in, r.buffer[kept:])
-		total += int64(n)
+		n, err := readAt(in, r.buffer[kept:], at)
+		at += int64(n)
+		r.bytes += int64(n)
 		chunk := r.buffer[:kept+n]
 		last := err != nil
 		next := len(chunk)
@@ -107,22 +102,79 @@ func (r *reader) chunks(name string, in io.Reader, counted int64) {
 			}
 		}
 		if r.run.search.find(chunk) {
-			examined = true
+			if !examined && r.whole(name, in, size) {
+				r.bytes += max(0, size-at)
+				return
+			}
+			found := len(r.found)
 			r.examineChunk(name, chunk, line, next, last)
+			examined = true
+			if !told && len(r.found) > found {
+				told = true
+				r.found = append(r.found, unparsed(name, r.found[found].Line, r.found[found].Format, "the file is too large to be parsed, and was read by patterns around what was found"))
+			}
 		}
 		line += bytes.Count(chunk[:next], []byte("\n"))
 		kept = copy(r.buffer, chunk[next:])
 		if last {
-			if err != io.EOF && err != io.ErrUnexpectedEOF {
+			if err != io.EOF {
 				r.run.unreadable(name, err)
 			}
 			break
 		}
 	}
-	r.bytes += max(0, total-counted)
 	if examined {
 		r.examined++
 	}
+}
+
+// readAt fills the buffer as far as the file goes; io.EOF says that this was the end.
+func readAt(in io.ReaderAt, buffer []byte, at int64) (int, error) {
+	n, err := in.ReadAt(buffer, at)
+	if n == len(buffer) && err == io.EOF {
+		err = nil // the next read says so
+	}
+	return n, err
+}
+
+// whole examines a file that is not too long to be parsed, one after another:
+// several syntax trees at once would take the memory that is promised.
+func (r *reader) whole(name string, in io.ReaderAt, size int64) bool {
+	if size < chunkSize || size > parsedWhole { // a file of /proc says that it is empty
+		return false
+	}
+	r.run.parsing.Lock()
+	defer r.run.parsing.Unlock()
+	text := make([]byte, size)
+	n, err := in.ReadAt(text, 0)
+	if int64(n) != size || err != nil && err != io.EOF || words(text) > densest(formatOf(name, text)) {
+		return false
+	}
+	r.examined++
+	r.found = append(r.found, Examine(name, text, r.run.scan.Target)...)
+	return true
+}
+
+// densest is how many words a large file may have to be parsed: a syntax tree takes
+// a hundred times its text, that of HCL more.
+func densest(f Format) int {
+	if f == FormatHCL || f == FormatJSON {
+		return 160_000
+	}
+	return 280_000
+}
+
+// words counts what a parser may make a node of.
+func words(text []byte) int {
+	n, apart := 0, true
+	for _, c := range text {
+		now := blank(c) || c == ',' || c == ';'
+		if apart && !now || c == ',' {
+			n++
+		}
+		apart = now
+	}
+	return n
 }
 
 // surrounding is how much of a large file is read on either side of a literal.
@@ -193,7 +245,7 @@ func (r *reader) examine(name string, text []byte) {
 
 // fromUTF16 turns what PowerShell writes on Windows into UTF-8. Lines stay the same.
 func fromUTF16(text []byte) ([]byte, bool) {
-	if len(text) < 2 || !(text[0] == 0xff && text[1] == 0xfe || text[0] == 0xfe && text[1] == 0xff) {
+	if !utf16Text(text) {
 		return nil, false
 	}
 	big := text[0] == 0xfe
@@ -210,4 +262,8 @@ func fromUTF16(text []byte) ([]byte, bool) {
 		out = utf8.AppendRune(out, c)
 	}
 	return out, true
+}
+
+func utf16Text(text []byte) bool {
+	return len(text) > 1 && (text[0] == 0xff && text[1] == 0xfe || text[0] == 0xfe && text[1] == 0xff)
 }

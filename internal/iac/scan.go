@@ -67,6 +67,7 @@ type run struct {
 	queue    chan []string // a folder's files at a time: handing over costs more than reading a small one
 	listed   atomic.Int64
 	done     atomic.Int64
+	parsing  sync.Mutex // held while a large file is parsed
 
 	mu      sync.Mutex
 	found   []Finding

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,7 +162,7 @@ func TestLargeFiles(t *testing.T) {
 	t.Parallel()
 	filler := strings.Repeat("0123456789abcdef\n", chunkSize/17+1)
 	for _, shift := range []int{0, 24, 25, 200} {
-		text := []byte(filler[:chunkSize-shift-1] + "\n" + secretToken + "\n" + strings.Repeat(filler, 6) + "x" + strings.Repeat(" ", chunkSize) + secretToken + "Z" + strings.Repeat(" ", 3*chunkSize))
+		text := []byte(filler[:chunkSize-shift-1] + "\n" + secretToken + "\n" + strings.Repeat(filler, 12) + "x" + strings.Repeat(" ", chunkSize) + secretToken + "Z" + strings.Repeat(" ", 3*chunkSize))
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "big.yaml"), text, 0o644); err != nil {
 			t.Fatal(err)
@@ -171,8 +172,16 @@ func TestLargeFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		var lines []int
+		said := 0
 		for _, f := range findings {
+			if f.Slug == NotParsed {
+				said++
+				continue
+			}
 			lines = append(lines, f.Line)
+		}
+		if said != 1 {
+			t.Errorf("shift %d: %d times it is said that the file was not parsed, want once", shift, said)
 		}
 		slices.Sort(lines)
 		want := []int{1 + bytes.Count(text[:bytes.Index(text, []byte(secretToken))], []byte("\n")), 1 + bytes.Count(text, []byte("\n"))}
@@ -182,10 +191,34 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// endless gives one line of blanks.
+// TestLargeFilesAreParsed: up to a few megabytes a file is read in its own language;
+// one with more words than a tree has room for is not.
+func TestLargeFilesAreParsed(t *testing.T) {
+	t.Parallel()
+	token := "  registration_token = gitlab_group.g.runners_token\n}\n"
+	for name, c := range map[string]struct {
+		text   string
+		parsed bool
+	}{
+		"sparse.tf":   {"resource \"gitlab_runner\" \"r\" {\n" + token + strings.Repeat("# "+strings.Repeat("x", 100)+"\n", 20_000), true},
+		"dense.tf":    {"resource \"gitlab_runner\" \"r\" {\n" + token + "locals {\n  x = [" + strings.Repeat("1,", 800_000) + "]\n}\n", false},
+		"one-line.js": {"{\"runnerRegistrationToken\": \"\", \"x\": [" + strings.Repeat("{\"é\": 1},", 20_000) + "{}]}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			name = strings.Replace(name, ".js", ".json", 1)
+			findings, _, err := (Scan{Paths: []string{plant(t, map[string]string{name: c.text})}}).Run(t.Context())
+			if err != nil || !has(findings, Legacy, rekey.Warning) || slices.ContainsFunc(findings, func(f Finding) bool { return f.Slug == NotParsed }) == c.parsed {
+				t.Errorf("%v: %+v, want the flow found and parsed %v", err, findings, c.parsed)
+			}
+		})
+	}
+}
+
+// endless is one line of blanks.
 type endless struct{}
 
-func (endless) Read(p []byte) (int, error) {
+func (endless) ReadAt(p []byte, _ int64) (int, error) {
 	for i := range p {
 		p[i] = ' '
 	}
@@ -200,7 +233,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	reader := &reader{run: r, buffer: make([]byte, chunkSize)}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	reader.chunks("one-line", io.LimitReader(endless{}, 1<<26), 0)
+	reader.large("one-line", io.NewSectionReader(endless{}, 0, 1<<26), math.MaxInt64, 0)
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
 		t.Errorf("%d MB were allocated, want less than 16", grown>>20)

@@ -1,5 +1,12 @@
 package iac
 
+import (
+	"bytes"
+	"slices"
+
+	"rekey/internal/lazyregexp"
+)
+
 // siteKind says what a parser saw at a place.
 type siteKind int
 
@@ -26,6 +33,27 @@ type site struct {
 	hasIn bool
 	parts []site // fields of a block
 }
+
+// telling reports a site that a judge can have something to say of: of a million
+// fields and commands few are.
+func (s site) telling() bool {
+	switch s.kind {
+	case siteField:
+		return tellingName.Match(s.name.orig)
+	case siteCommand:
+		return s.hasIn || slices.ContainsFunc(s.words, func(w word) bool {
+			return bytes.HasPrefix(w.val.text, []byte("-")) || bytes.IndexByte(w.val.text, '=') >= 0 || tellingWord.Match(w.val.text)
+		})
+	}
+	return true
+}
+
+// tellingName begins what a field is named that is judged, or that is judged beside
+// another one; the default of a variable is.
+var (
+	tellingName = lazyregexp.New(`(?i)token|regist|runner|glrt|^default$`)
+	tellingWord = lazyregexp.New(`(?i)register|runner|token`)
+)
 
 // word is one argument of a command.
 type word struct {

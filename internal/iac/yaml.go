@@ -67,6 +67,9 @@ type yamlReader struct {
 	depth int
 	lines []int
 	level int
+
+	marked int // the line that marks are of
+	marks  []int
 }
 
 // offset says where in the text a node begins; the parser counts characters.
@@ -74,12 +77,43 @@ func (r *yamlReader) offset(n *yaml.Node) int {
 	if n.Line < 1 || n.Line > len(r.lines) {
 		return r.v.len()
 	}
-	i := r.lines[n.Line-1]
-	for c := 1; c < n.Column && i < r.v.len(); c++ {
+	i, c := r.lines[n.Line-1], 1
+	if marks := r.marksOf(n.Line); len(marks) > 0 {
+		k := min((n.Column-1)/stride, len(marks)-1)
+		i, c = marks[k], 1+k*stride
+	}
+	for ; c < n.Column && i < r.v.len(); c++ {
 		_, size := utf8.DecodeRune(r.v.text[i:])
 		i += size
 	}
 	return i
+}
+
+// stride is how many characters of a long line one mark stands for.
+const stride = 256
+
+// marksOf says where in a long line each stride of characters begins, so that a
+// document on one line is not gone through anew for each of its nodes.
+func (r *yamlReader) marksOf(line int) []int {
+	if r.marked == line {
+		return r.marks
+	}
+	start, end := r.lines[line-1], r.v.len()
+	if line < len(r.lines) {
+		end = r.lines[line]
+	}
+	if end-start < 4*stride {
+		return nil
+	}
+	r.marked, r.marks = line, nil
+	for i, c := start, 0; i < end; c++ {
+		if c%stride == 0 {
+			r.marks = append(r.marks, i)
+		}
+		_, size := utf8.DecodeRune(r.v.text[i:])
+		i += size
+	}
+	return r.marks
 }
 
 var properties = lazyregexp.New(`^(?:[!&][^\s]*[ \t]+)+`)
