@@ -30,9 +30,14 @@ func (c *command) doctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say which runner tokens match their GitLab, and why the others do not",
-		Long: `doctor reads config.toml, asks each section's GitLab about its token in a way
-that changes nothing there, and names the cause of every mismatch with what it
-saw. It knows three answers: valid, invalid and unknown.
+		Long: `doctor reads config.toml, asks each section's GitLab about its token, and names
+the cause of every mismatch with what it saw. It knows three answers: valid,
+invalid and unknown.
+
+From GitLab 18.7 on the question leaves no trace. Before, it is the verify that
+gitlab-runner itself sends, with this host's system id: it renews contact times,
+and GitLab notes a host that was never in contact as a runner manager. --no-touch
+asks nothing about tokens.
 
 With a user token (GITLAB_TOKEN, scope read_api or manage_runner) it can tell a
 deleted record from a rotated token, and see scope, managers and versions.

@@ -127,6 +127,40 @@ func TestDiagnosisLeavesTheDatabaseAsItIs(t *testing.T) {
 	}
 }
 
+// TestAFirstVerifyLeavesThisHostsManagerOnly is what GitLab before 18.7 keeps of
+// doctor on a host that was never in contact: the manager that gitlab-runner would
+// make itself. --no-touch leaves nothing.
+func TestAFirstVerifyLeavesThisHostsManagerOnly(t *testing.T) {
+	t.Parallel()
+	w := brokenFleet(t, "17.11")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(w.config), ".runner_system_id"), []byte("s_newhere00000"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := dumped(t, w.dir, contactTimes...)
+	w.run(t, "doctor", "--rps", "0", "--config", w.config, "--no-touch")
+	if diff := cmp.Diff(before, dumped(t, w.dir, contactTimes...)); diff != "" {
+		t.Errorf("--no-touch changed the database (-before +after):\n%s", diff)
+	}
+	w.run(t, "doctor", "--rps", "0", "--config", w.config)
+	after := dumped(t, w.dir, contactTimes...)
+	made := 0
+	for _, row := range after["managers"] {
+		if slices.Contains(before["managers"], row) {
+			continue
+		}
+		if made++; !strings.Contains(row, "system_id=s_newhere00000 ") {
+			t.Errorf("a manager of another system id was made: %s", row)
+		}
+	}
+	if made == 0 {
+		t.Error("no manager was made: this test could not fail")
+	}
+	before["managers"], after["managers"] = nil, nil
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("more than managers changed (-before +after):\n%s", diff)
+	}
+}
+
 // broken is a lab and a config that names its runners, most of them broken.
 type broken struct {
 	lab               *labtest.Lab
