@@ -26,7 +26,7 @@ var (
 // vocabulary and the leaves. Adapters stand beside the engines and only app
 // imports them.
 var layers = map[string]layer{
-	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/host/kube/kubetest", "internal/lab/simrunner", "internal/secretstore/secretstoretest", "internal/testport")}, // its tests kill the real binary and look at what is left
+	"cmd/rekey":    {may: only("internal/cli"), inTests: only(".", "internal/configtoml", "internal/host/kube/kubetest", "internal/host/ssh/sshtest", "internal/lab/simrunner", "internal/secretstore/secretstoretest", "internal/testport")}, // its tests kill the real binary and look at what is left
 	"internal/cli": {may: union(leaves, engines, only("docs/schema", "internal/app", "internal/controller", "internal/secretstore")), inTests: only("internal/host/ssh/sshtest")},
 	"internal/app": {may: union(leaves, engines, only("internal/agent", "internal/controller", "internal/gitlab", "internal/host", "internal/host/docker", "internal/host/kube", "internal/host/ssh", "internal/inventory", "internal/lab", "internal/lab/simrunner", "internal/demo", "internal/resident",
 		"internal/secretstore", "internal/secretstore/awssm", "internal/secretstore/env", "internal/secretstore/file", "internal/secretstore/gitlabvar", "internal/secretstore/kube", "internal/secretstore/vault", "internal/vaultplugin")), inTests: only("internal/host/docker/dockertest", "internal/host/kube/kubetest")},

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/internal/host/ssh/sshtest"
 	"rekey/internal/lab/labtest"
 	"rekey/internal/lab/simrunner"
 )
@@ -25,6 +26,7 @@ type scenario struct {
 	canary  bool     // a simulated runner polls
 	wait    string   // --proof-wait, where not 0s
 	whole   bool     // every section is changed, not the broken one alone
+	far     bool     // the hosts are reached over ssh
 	twin    bool     // a second host holds the token, and its config is given too
 	agent   bool     // before the end is looked at an agent on the host brings what the store holds
 	rare    bool     // a run takes seconds: fewer points outside of make crash
@@ -58,6 +60,9 @@ func (a *attempt) begin() {
 		lose = a.lose()
 	}
 	a.host(lose)
+	if a.far && a.ssh == nil {
+		a.ssh = sshtest.Start(a.t)
+	}
 	a.bystanders = map[int64]string{}
 	a.plant(a)
 	if a.before == "" {
@@ -76,15 +81,23 @@ func (a *attempt) line(words []string) []string {
 	}
 	args = append(args, "--rps", "0", "--proof-wait", wait, "--recheck-after", "0s")
 	if !slices.Contains(args, "--deliver-by-agent") {
-		args = append(args, "--config", a.config)
+		args = append(args, a.at("runner1", a.config)...)
 	}
 	if a.twin && args[0] != "fix" {
-		args = append(args, "--config", a.twinConfig())
+		args = append(args, a.at("runner2", a.twinConfig())...)
 	}
 	if a.tokenFile != "" {
 		args = append(args, "--token-file", a.tokenFile)
 	}
 	return args
+}
+
+// at names a config as the command is told of it.
+func (a *attempt) at(host, config string) []string {
+	if a.far {
+		return []string{"--host", "ssh://" + host + config}
+	}
+	return []string{"--config", config}
 }
 
 // resumes bounds how often the command is given again after it was stopped.

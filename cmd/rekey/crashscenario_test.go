@@ -170,6 +170,7 @@ func scenarios() []scenario {
 		separate, resetDiscovered, createCanary, resetCanary, undone(createDeleted), undoReset, undoGiven,
 		givenUp(createDeleted), givenUp(resetCanary), aborted(createDeleted), aborted(resetRotated), aborted(resetLost),
 		overlap, overlapProjects, overlapTwin, overlapTwo, inPlaceTwo, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost,
+		resetFar, inPlaceFar, overlapFar, undone(resetFar),
 		overlapStored, overlapStoredGivenUp, inPlaceStored, inPlaceStoredLost, inPlaceAfar, inPlaceAfarLost, overlapAfar, createStored, createStoredGivenUp}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"rekey/internal/host/ssh/sshtest"
 	"rekey/internal/lab/labtest"
 )
 
@@ -23,8 +24,9 @@ type world struct {
 	web   int64 // acme/web
 	api   int64 // acme/api
 
-	binary             string // that is run
-	dir, config, state string // of the attempt
+	ssh                *sshtest.Server // nil: nothing is reached over ssh
+	binary             string          // that is run
+	dir, config, state string          // of the attempt
 }
 
 // front stands before the lab: it counts resets that came from rekey, and plays
@@ -211,6 +213,9 @@ func (w *world) run(bare bool, at int, log string, args ...string) ended {
 	env := []string{"HOME=" + w.dir, "REKEY_STATE_DIR=" + w.state, "REKEY_CRASH_AT=" + strconv.Itoa(at), "REKEY_CRASH_LOG=" + log}
 	if !bare {
 		env = append(env, "GITLAB_HOST="+w.lab.URL, "GITLAB_TOKEN="+w.lab.Admin)
+	}
+	if w.ssh != nil {
+		env = append(env, "PATH="+filepath.Dir(w.ssh.Program)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	}
 	return execute(w.t, w.binary, env, "", args...)
 }

@@ -42,6 +42,8 @@ that a colleague made: --token-file FILE, or - for standard input.`,
   rekey fix --section deploy --project acme/web --tag-list deploy,linux
   rekey fix --section deploy --token-file ./token
   rekey fix --store 'vault://secret/ci/{name}'       # into the store first
+  rekey fix --host ssh://root@runner1
+  rekey fix --inventory hosts.ini --limit runners --become
   rekey fix --host k8s://ci/gitlab-runner --tag-list deploy
   rekey fix --from-diff stale.json --dry-run         # after a restore: docs/guides/restore-guard.md
   rekey fix --resume                                 # only finish what was interrupted

@@ -41,6 +41,7 @@ instance runner needs an administrator.`,
   rekey rotate --due --max-age 90d --yes
   rekey rotate 42 --config a/config.toml --config b/config.toml    # two hosts, one record
   rekey rotate deploy --strategy in-place
+  rekey rotate 42 --strategy in-place --host ssh://a --host ssh://b    # reset once, to both
   rekey rotate --due --store 'vault://secret/ci/{name}' --yes          # into the store first
   rekey rotate 42 --store vault://secret/ci/deploy --deliver-by-agent  # its host runs rekey agent
   rekey rotate --host k8s://ci/gitlab-runner --dry-run`,

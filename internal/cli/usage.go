@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,6 +43,10 @@ func known(flag, value string, allowed ...string) error {
 
 // flagError adds the flag that was probably meant.
 func flagError(cmd *cobra.Command, err error) error {
+	var bad *pflag.InvalidValueError
+	if errors.As(err, &bad) {
+		return usageError{fmt.Errorf("--%s %q is %s", bad.GetFlag().Name, bad.GetValue(), notA(bad.GetFlag().Value.Type()))}
+	}
 	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown {
 		return usageError{err}
@@ -53,6 +58,19 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 	})
 	return usageError{fmt.Errorf("%w%s", err, meant(near))}
+}
+
+// notA says what a value should have been, by what pflag calls it.
+func notA(pflagType string) string {
+	switch pflagType {
+	case "duration":
+		return "no span of time: write it as 30s, 5m or 2h"
+	case "bool":
+		return "neither true nor false"
+	case "int", "int64", "uint", "float64":
+		return "no number"
+	}
+	return "no " + pflagType
 }
 
 func meant(names []string) string {

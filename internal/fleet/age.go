@@ -16,9 +16,12 @@ var agePattern = lazyregexp.New(`^(?:(\d{1,6})w)?(?:(\d{1,6})d)?((?:\d{1,6}h)?(?
 // ParseAge reads a span of time such as 30d, 2w, 36h or 1d12h: weeks, days,
 // hours, minutes, seconds, in this order. It is longer than nothing.
 func ParseAge(text string) (time.Duration, error) {
+	if strings.HasPrefix(text, "-") {
+		return 0, rekey.Errorf(rekey.KindInvalid, "%q is negative: an age is how long ago, as 30d, 2w or 36h", text)
+	}
 	m := agePattern.FindStringSubmatch(text)
 	if m == nil || text == "" {
-		return 0, rekey.Errorf(rekey.KindInvalid, "%q is no span of time", text).WithHint("write it as 30d, 2w, 36h or 1d12h")
+		return 0, rekey.Errorf(rekey.KindInvalid, "%q is no span of time: write it as 30d, 2w, 36h or 1d12h", text)
 	}
 	weeks, _ := strconv.Atoi("0" + m[1])
 	days, _ := strconv.Atoi("0" + m[2])
@@ -32,7 +35,7 @@ func ParseAge(text string) (time.Duration, error) {
 	}
 	age := time.Duration(weeks*7+days)*24*time.Hour + rest
 	if age <= 0 {
-		return 0, rekey.Errorf(rekey.KindInvalid, "%q is no time at all", text).WithHint("write it as 30d, 2w, 36h or 1d12h")
+		return 0, rekey.Errorf(rekey.KindInvalid, "%q is no time at all: write it as 30d, 2w, 36h or 1d12h", text)
 	}
 	return age, nil
 }

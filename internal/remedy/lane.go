@@ -92,6 +92,9 @@ func (e *Engine) changeLane(ctx context.Context, ops []*operation, failed func(*
 	}
 	if locked {
 		unlock, err := e.lockAll(configsOf(rest))
+		if rekey.KindOf(err) == rekey.KindUnavailable && err != nil && issuedAll(rest) {
+			unlock, err = e.lockReachable(configsOf(rest), err)
+		}
 		if err != nil {
 			for _, op := range rest {
 				failed(op, err)
@@ -130,6 +133,37 @@ func (e *Engine) lockAll(paths []string) (unlock func(), err error) {
 			return nil, err
 		}
 		locks = append(locks, u)
+	}
+	return unlock, nil
+}
+
+// issuedAll reports whether each of the operations has its token: nothing is asked of
+// GitLab any more before it is delivered.
+func issuedAll(ops []*operation) bool {
+	return !slices.ContainsFunc(ops, func(op *operation) bool { return op.issued.Token.IsZero() })
+}
+
+// lockReachable locks the configs of the hosts that can be reached: those do not wait
+// for one that is gone. An edit of the others fails by itself.
+func (e *Engine) lockReachable(paths []string, gone error) (unlock func(), err error) {
+	var locks []func()
+	unlock = func() {
+		for _, u := range locks {
+			u()
+		}
+	}
+	for _, path := range paths {
+		u, err := e.Host.Lock(path)
+		switch {
+		case err == nil:
+			locks = append(locks, u)
+		case rekey.KindOf(err) != rekey.KindUnavailable:
+			unlock()
+			return nil, err
+		}
+	}
+	if len(locks) == 0 {
+		return nil, gone
 	}
 	return unlock, nil
 }
