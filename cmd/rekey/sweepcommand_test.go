@@ -43,6 +43,12 @@ func (d *demoRun) commands() {
 	d.env("").rekey(token+"\n", 0, with("fix", "--yes", "--config", own, "--token-file", "-")...)
 	d.env("").rekey("", 0, "fix", "--undo", "--config", own)
 	d.rekey("", 0, "runner", "show", fmt.Sprint(id))
+	tokens := filepath.Join(d.dir, "tokens")
+	agent := []string{"agent", "--once", "--config", alpha, "--section", "registered", "--rps", "0", "--store", "file://" + filepath.Join(tokens, "{name}.sealed")}
+	d.env("").rekey("", 0, agent...)
+	d.env("").rekey(token+"\n", 0, "secret", "put", "file://"+filepath.Join(tokens, "registered.sealed"))
+	d.env("").rekey("", anyCode, agent...)
+	d.sections(alpha)
 	d.traces(own)
 	d.unreadable()
 	d.credentialInURL()

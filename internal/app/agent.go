@@ -56,7 +56,7 @@ func (a *App) Agent(ctx context.Context, in AgentInput) error {
 		return err
 	}
 	defer k.close()
-	stop, address, err := listen(ctx, in.Listen, k.agent)
+	stop, address, err := a.listen(ctx, in.Listen, k.agent)
 	if err != nil {
 		return err
 	}

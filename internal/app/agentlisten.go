@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // listen serves /healthz and /metrics until stop is called; address is where.
-func listen(ctx context.Context, on string, k *agent.Agent) (stop func(), address string, err error) {
+func (a *App) listen(ctx context.Context, on string, k *agent.Agent) (stop func(), address string, err error) {
 	if on == "" {
 		return func() {}, "", nil
 	}
@@ -21,7 +22,7 @@ func listen(ctx context.Context, on string, k *agent.Agent) (stop func(), addres
 		return nil, "", rekey.Errorf(rekey.KindInvalid, "--listen %s: %w", on, err).WithHint("name an address of this machine and a free port, as 127.0.0.1:9252; port 0 takes any")
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { health(w, k.Health()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { a.health(w, k.Health()) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		_ = k.Metrics(w) // the reader went away
@@ -35,12 +36,15 @@ func listen(ctx context.Context, on string, k *agent.Agent) (stop func(), addres
 	return func() { _ = server.Close(); <-served }, l.Addr().String(), nil
 }
 
-func health(w http.ResponseWriter, h agent.Health) {
+func (a *App) health(w http.ResponseWriter, h agent.Health) {
+	text, err := json.MarshalIndent(h, "", "  ")
+	if err != nil {
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if !h.Healthy {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	_ = e.Encode(h) // the reader went away
+	_, _ = io.WriteString(w, a.Scrub(string(text))+"\n") // the reader went away
 }
