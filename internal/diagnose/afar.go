@@ -27,7 +27,7 @@ func there(remedy, scheme, rest string) string {
 	host, path, _ := strings.Cut(rest, "/")
 	switch scheme {
 	case "ssh":
-		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --config %s` on %s (`--token-file -` where no user token is to be there)", quoted("/"+path), host), 1)
+		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --host %s` (or with the inventory that names it)", quoted("ssh://"+rest)), 1)
 	case "docker":
 		return strings.Replace(remedy, bareFix, fmt.Sprintf("`rekey fix --host docker://%s`, on the machine of the Docker daemon,", rest), 1)
 	}
