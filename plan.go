@@ -30,7 +30,7 @@ type StepKind string
 const (
 	StepCensus   StepKind = "census"   // count the online managers that would lose their token
 	StepCreate   StepKind = "create"   // POST /user/runners, with the marker tag
-	StepTry      StepKind = "try"      // write the secret once more as it is: a store that takes no write stops a reset
+	StepTry      StepKind = "try"      // write the secret once more as it is: a store that takes no write ends it here
 	StepReset    StepKind = "reset"    // POST /runners/:id/reset_authentication_token
 	StepSeal     StepKind = "seal"     // seal a token that was given
 	StepStore    StepKind = "store"    // put the token into the secret store, before anything else takes it
@@ -168,9 +168,9 @@ func (t Target) Order() []StepKind {
 	var order []StepKind
 	for _, s := range StepsOf(t.Remedy) {
 		switch s {
-		case StepReset:
+		case StepReset, StepCreate:
 			order = append(order, StepTry, s, StepStore)
-		case StepCreate, StepSeal:
+		case StepSeal:
 			order = append(order, s, StepStore)
 		case StepDeliver, StepReload, StepSwap, StepCensus:
 			if !t.Afar() {

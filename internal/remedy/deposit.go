@@ -56,8 +56,8 @@ func (e *Engine) secretUnmoved(ctx context.Context, op *operation) error {
 }
 
 // try writes the secret once more as it is. A policy that forbids the write, a disk
-// that is full and a store that is sealed show here, while the token there is good;
-// after the reset it would be too late. Where nothing is there, the good token of the
+// that is full and a store that is sealed show here, before GitLab is asked for a token;
+// after a reset it would be too late. Where nothing is there, the good token of the
 // section that is rotated goes in; that of a repair is refused already.
 func (e *Engine) try(ctx context.Context, op *operation) (any, string, error) {
 	s, err := e.secret(op)
@@ -69,7 +69,7 @@ func (e *Engine) try(ctx context.Context, op *operation) (any, string, error) {
 		return nil, "", err
 	}
 	token := held.Token
-	if token.IsZero() && len(op.target.Causes) == 0 && len(op.sites) > 0 {
+	if token.IsZero() && len(op.target.Causes) == 0 && len(op.sites) > 0 && !op.rolls() {
 		section, err := e.section(op, op.sites[0])
 		if err != nil {
 			return nil, "", err
@@ -80,7 +80,7 @@ func (e *Engine) try(ctx context.Context, op *operation) (any, string, error) {
 		return nil, "", nil
 	}
 	if _, err := s.Put(ctx, held, token, About{}); err != nil {
-		return nil, "", fmt.Errorf("nothing is reset while the store takes no write: %w", err)
+		return nil, "", fmt.Errorf("nothing is asked of GitLab while the store takes no write: %w", err)
 	}
 	return nil, fmt.Sprintf("%s can be written", op.target.Store.Ref), nil
 }
