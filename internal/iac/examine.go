@@ -60,8 +60,11 @@ func (f *file) finding(r raised, target Target) Finding {
 	return one
 }
 
-// rewritable reports a format that is rewritten: texts for people are not.
-func (f *file) rewritable() bool { return f.format != FormatText && f.format != FormatDocument }
+// rewritable reports a file that is rewritten: texts for people are not, and the
+// state of Terraform is its own.
+func (f *file) rewritable() bool {
+	return f.format != FormatText && f.format != FormatDocument && !strings.Contains(strings.ToLower(f.path), ".tfstate")
+}
 
 func evidence(r raised) string {
 	if r.token.IsZero() {

@@ -198,6 +198,24 @@ var rewriteCases = []struct {
 		left: 1,
 	},
 	{
+		name: "NixOS", path: "runner.nix",
+		in:      "services.gitlab-runner.services = {\n  a = {\n    registrationConfigFile = config.age.secrets.a.path;\n    dockerImage = \"alpine\";\n  };\n  b.registrationConfigFile = \"/run/b\";\n};\n",
+		want:    []string{"    authenticationTokenConfigFile = config.age.secrets.a.path;\n", "  b.authenticationTokenConfigFile = \"/run/b\";\n", "# rekey: authenticationTokenConfigFile takes a file with CI_SERVER_URL"},
+		without: []string{"registrationConfigFile"},
+	},
+	{
+		name: "NixOS, one moved already", path: "runner.nix",
+		in:   "services.gitlab-runner.services = {\n  a.registrationConfigFile = \"/run/a\";\n  b.authenticationTokenConfigFile = \"/run/b\";\n};\n",
+		want: []string{"  a.registrationConfigFile = \"/run/a\";\n", "# rekey: authenticationTokenConfigFile takes"},
+		left: 1,
+	},
+	{
+		name: "the state of Terraform", path: "terraform.tfstate",
+		in:   "{\"resources\": [{\"attributes\": {\"runners_token\": \"" + gr + "\"}}, {\"attributes\": {\"registration_token\": \"" + gr + "\"}}]}\n",
+		want: []string{gr + "\"}}, "},
+		left: 1,
+	},
+	{
 		name: "two tokens for one runner", path: "r.sh",
 		in:   "gitlab-runner register --registration-token \"$A\" --token \"$B\"\n",
 		want: []string{"gitlab-runner register --registration-token \"$A\" --token \"$B\"\n", "# rekey: make the runner first"},

@@ -45,6 +45,8 @@ func (w *rewriter) field(f Finding) {
 		w.variable(f, s)
 	case text == legacyKey && known:
 		w.secretKey(f, s)
+	case text == nixFile && w.f.format == FormatNix:
+		w.nixFile(f)
 	case text == roleToken && known:
 		w.roleVariable(f, s)
 	default:
@@ -278,8 +280,6 @@ func decision(f Finding, name string) string {
 		return "register takes no answers by position any more: give --non-interactive, --url, --executor and --token with the glrt- token of a runner made beforehand"
 	case strings.HasPrefix(name, "gitlab_runner_registration_token"):
 		return "the role takes authentication tokens: set gitlab_runner_registration_token_type to authentication-token, and give each item of gitlab_runner_runners the token of a runner made for it"
-	case strings.Contains(f.Evidence, "registrationConfigFile"):
-		return "authenticationTokenConfigFile takes a file with CI_SERVER_URL and CI_SERVER_TOKEN, the glrt- token of a runner made beforehand; tags and limits belong to its record"
 	case plainName.MatchString(name):
 		return name + " is for a registration token: what reads it has to take the glrt- token of a runner made beforehand (`rekey register`, POST /user/runners, gitlab_user_runner)"
 	}
