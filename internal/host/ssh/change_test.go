@@ -315,6 +315,30 @@ func TestReplaceOnAFullDisk(t *testing.T) {
 	holds(t, config, before)
 }
 
+// A file that is mounted by itself cannot be renamed over: its bytes are.
+func TestReplaceOfAMountedFile(t *testing.T) {
+	t.Parallel()
+	config := write(t, filepath.Join(t.TempDir(), "config.toml"), before)
+	mounted := fmt.Sprintf("unshare -rm sh -c 'mount --bind %[1]s %[1]s && ", config)
+	if exec.Command("sh", "-c", mounted+"true'").Run() != nil {
+		t.Skip("nothing can be mounted here")
+	}
+	s := sshtest.Start(t, `ForceCommand exec `+mounted+`eval "$SSH_ORIGINAL_COMMAND"'`)
+	h := change(t, s)
+	defer h.Close()
+	locked(t, h, config)
+	for _, next := range []string{after, before + "# longer", "# short\n"} {
+		now, err := h.Read(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if how, err := h.Replace(config, now, []byte(next)); err != nil || how != "in place" {
+			t.Fatalf("got %q and %v, want it written in place", how, err)
+		}
+		holds(t, config, next)
+	}
+}
+
 func TestRefusesWhatItMayNotChange(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
