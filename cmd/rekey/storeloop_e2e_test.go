@@ -138,8 +138,7 @@ func (l *storeLoop) run(rounds int) {
 		beside.Wait()
 	}()
 	l.await("the agent brings the first token into the store", func() bool { return l.stored() == l.section().Token.Reveal() })
-	for round := 1; round <= rounds && !l.t.Failed(); round++ {
-		l.round(round)
+	for round := 1; round <= rounds && l.round(round); round++ {
 	}
 	slices.Sort(l.delays)
 	kills := l.kills()
@@ -147,7 +146,7 @@ func (l *storeLoop) run(rounds int) {
 	midway := l.midway
 	l.mu.Unlock()
 	if n := len(l.delays); n > 0 {
-		fmt.Printf("store loop, %s: %d rotations in %.0f s; %d kills of rotate (%d records replaced), %d of the agent (%d while it delivered); the config was good after %.2f s at the median, %.2f s at most (%d later than %s, the agent killed meanwhile); %d of %d polls refused\n",
+		fmt.Printf("store loop, %s: %d rotations in %.0f s; %d kills of rotate (%d records replaced), %d of the agent (%d while it delivered); the config was good after %.2f s at the median, %.2f s at most (%d later than %s); %d of %d polls refused\n",
 			strings.SplitN(l.ref, ":", 2)[0], n, time.Since(began).Seconds(), l.rotateKills, l.replaced, kills, midway, l.delays[n/2].Seconds(), l.delays[n-1].Seconds(), l.late, bringWithin, l.refused.Load(), l.polls.Load())
 	}
 	if l.t.Failed() {
@@ -163,8 +162,9 @@ func (l *storeLoop) tellAgent() {
 	l.t.Logf("the agent said:\n%s", text[max(0, len(text)-4000):])
 }
 
-// round rotates once, from elsewhere, and holds the host to the promise.
-func (l *storeLoop) round(n int) {
+// round rotates once, from elsewhere, and holds the host to the promise. It reports
+// whether another round can tell anything.
+func (l *storeLoop) round(n int) bool {
 	l.t.Helper()
 	before := l.section()
 	args := []string{"rotate", strconv.Itoa(int(before.ID)), "--store", l.ref, "--deliver-by-agent", "--strategy", "in-place", "--proof", "verify", "--yes", "--rps", "0", "--proof-wait", "20s", "--recheck-after", "0s"}
@@ -177,9 +177,9 @@ func (l *storeLoop) round(n int) {
 		if e.code == 0 && e.signal == 0 {
 			break
 		}
-		if e.signal == 0 && try >= 4 {
+		if e.signal == 0 && try >= 6 {
 			l.t.Errorf("round %d: the rotation is not content: %v", n, e)
-			return
+			return false
 		}
 		l.await("the config is good before the rotation is tried again", func() bool { return l.journalOpen() || l.good() })
 		if now := l.section().ID; now != before.ID { // the journal's own record took its place
@@ -199,12 +199,13 @@ func (l *storeLoop) round(n int) {
 		l.tellAgent()
 	case l.timed:
 		l.t.Errorf("round %d: the config had the token %s after the rotation, want %s at most", n, delay, bringWithin)
+		l.late++
 	}
 	after := l.section()
 	if after.ID != before.ID {
 		l.replaced++
 	}
-	l.wantOneRecord(n, int64(after.ID))
+	return l.wantOneRecord(n, int64(after.ID))
 }
 
 func (l *storeLoop) kills() int {
@@ -230,13 +231,13 @@ func (l *storeLoop) state() string {
 }
 
 // wantOneRecord: nothing is left in the lab but the record of the section.
-func (l *storeLoop) wantOneRecord(n int, id int64) {
+func (l *storeLoop) wantOneRecord(n int, id int64) bool {
 	l.t.Helper()
 	var list []record
 	l.lab.Must(http.StatusOK, "GET", "runners/all?per_page=100", nil, &list)
 	if len(list) != 1 || list[0].ID != id {
 		l.t.Errorf("round %d: the lab has the records %+v, want %d alone", n, list, id)
-		return
+		return false
 	}
 	var one record
 	l.lab.Must(http.StatusOK, "GET", fmt.Sprintf("runners/%d", id), nil, &one)
@@ -245,7 +246,9 @@ func (l *storeLoop) wantOneRecord(n int, id int64) {
 	}
 	if l.journalOpen() {
 		l.t.Errorf("round %d: a journal is open after a rotation that was content", n)
+		return false
 	}
+	return true
 }
 
 // rotate runs the rotation elsewhere; it is killed after a while, or not (-1).

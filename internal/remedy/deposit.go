@@ -12,6 +12,9 @@ import (
 // reset every host that takes its token from there is refused meanwhile.
 const storeWait = 30 * time.Second
 
+// tryWait is as long for a store that was not written yet: nothing is refused meanwhile.
+const tryWait = 10 * time.Second
+
 // deposited is what the store step says in the journal: nothing of a value but its
 // fingerprint. The value from before is sealed with the intent.
 type deposited struct {
@@ -64,25 +67,39 @@ func (e *Engine) try(ctx context.Context, op *operation) (any, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	for p := e.patience(tryWait); ; {
+		done, err := e.tryOnce(ctx, op, s)
+		switch {
+		case err == nil && done:
+			return nil, fmt.Sprintf("%s can be written", op.target.Store.Ref), nil
+		case err == nil:
+			return nil, "", nil
+		case rekey.KindOf(err) == rekey.KindUnavailable && p.wait(ctx):
+			continue
+		}
+		return nil, "", fmt.Errorf("nothing is asked of GitLab while the store takes no write: %w", err)
+	}
+}
+
+// tryOnce reports whether there was something to write.
+func (e *Engine) tryOnce(ctx context.Context, op *operation, s Secret) (bool, error) {
 	held, err := s.Held(ctx)
 	if err != nil {
-		return nil, "", err
+		return false, err
 	}
 	token := held.Token
 	if token.IsZero() && len(op.target.Causes) == 0 && len(op.sites) > 0 && !op.rolls() {
 		section, err := e.section(op, op.sites[0])
 		if err != nil {
-			return nil, "", err
+			return false, err
 		}
 		token = section.Token
 	}
 	if token.IsZero() {
-		return nil, "", nil
+		return false, nil
 	}
-	if _, err := s.Put(ctx, held, token, About{}); err != nil {
-		return nil, "", fmt.Errorf("nothing is asked of GitLab while the store takes no write: %w", err)
-	}
-	return nil, fmt.Sprintf("%s can be written", op.target.Store.Ref), nil
+	_, err = s.Put(ctx, held, token, About{})
+	return err == nil, err
 }
 
 // deposit puts the token into the store. It looks first, always: what an earlier
