@@ -1,6 +1,7 @@
 package app
 
 import (
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -34,7 +35,7 @@ type network struct {
 // network builds prober and client. The user token is for one GitLab: the one
 // named by --url, GITLAB_HOST or CI_SERVER_URL, else gitlab.com, as for glab.
 func (a *App) network(in Access) (*network, error) {
-	if in.RPS < 0 || in.Timeout < 0 {
+	if in.RPS < 0 || math.IsNaN(in.RPS) || in.Timeout < 0 {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--rps and --timeout cannot be negative").WithHint("--rps 0 lifts the limit")
 	}
 	if in.CAFile != "" {

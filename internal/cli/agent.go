@@ -49,7 +49,7 @@ docs/guides/agent.md tells of sidecars, health and metrics.`,
 	}
 	s := cmd.Flags()
 	s.StringArrayVarP(&in.Configs, "config", "c", nil, "config.toml to keep; repeatable (default: the standard locations; CONFIG_FILE)")
-	s.StringVar(&in.Store, "store", "", "the secret of a section, as for `rekey secret`, with {name} and {host}")
+	s.StringVar(&in.Store, "store", "", "the secret of a section as a `REF`, with {name} and {host}: vault://, awssm://, gitlab-var://, k8s://, file://, env:")
 	s.StringArrayVar(&in.Sections, "section", nil, "only the section of this name; repeatable (default: all whose token is no ${VARIABLE})")
 	s.BoolVar(&once, "once", false, "look once and end: 0 when all sections are in step, else 1 with the reason")
 	s.DurationVar(&in.Interval, "interval", 30*time.Second, "how often the store is looked at, a tenth more or less; a store that can be watched, and the config, are seen at once")

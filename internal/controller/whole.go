@@ -68,6 +68,9 @@ func (q *question) add(s *diagnose.Section) {
 	if s.Answer.Kind == rekey.AnswerAccepted && s.Answer.RunnerID == 0 && s.ExpiresAt.IsZero() {
 		q.undated++ // discovery accepted it, which tells no date
 	}
+	if s.Answer.Kind == rekey.AnswerRefused && s.Record.Lookup == diagnose.LookupFound && !s.ObtainedAt.IsZero() && s.ExpiresAt.IsZero() {
+		q.undated++ // by its age it may be over
+	}
 }
 
 // whole asks; what GitLab refuses to tell stays unknown.

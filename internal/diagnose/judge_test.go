@@ -191,6 +191,16 @@ func TestJudgeOneSection(t *testing.T) {
 			want: lines("invalid", "rotated-elsewhere error likely")},
 		{rule: "refused and found, other managers are older", edits: []edit{answered(rekey.AnswerRefused), managers(now, now.AddDate(0, -1, 0))},
 			want: lines("invalid", "rotated-elsewhere error likely")},
+		{rule: "refused and found, older than tokens get here", edits: []edit{answered(rekey.AnswerRefused), managers(now, now.AddDate(0, -1, 0))},
+			facts: func(f *F) {
+				f.Servers[0].TokenLife = map[rekey.Scope]time.Duration{rekey.ScopeProject: 30 * 24 * time.Hour}
+			},
+			want: lines("invalid", "rotated-elsewhere error possible", "token-expired error possible")},
+		{rule: "refused and found, younger than tokens get here", edits: []edit{answered(rekey.AnswerRefused), managers(now, now.AddDate(0, -1, 0))},
+			facts: func(f *F) {
+				f.Servers[0].TokenLife = map[rekey.Scope]time.Duration{rekey.ScopeProject: 365 * 24 * time.Hour}
+			},
+			want: lines("invalid", "rotated-elsewhere error likely")},
 		{rule: "refused and found, of another scope", edits: []edit{answered(rekey.AnswerRefused), looked(diagnose.LookupFound), token("glrt-t1_CANARYaaaaaaaaaaaaaa")},
 			want: lines("invalid", deleted, "wrong-instance error possible")},
 		{rule: "refused and cut short", edits: []edit{answered(rekey.AnswerRefused), token("glrt-CANARY")}, want: lines("invalid", "malformed-token error likely")},

@@ -145,6 +145,9 @@ func (c *court) refusedFound(s *section) {
 		confidence, seen = rekey.Likely, append(seen, foreign)
 	}
 	s.found(rekey.RotatedElsewhere, rekey.Failing, confidence, seen...)
+	if !isUsed && c.maybeOver(s, r.Scope) {
+		s.lower(rekey.RotatedElsewhere, rekey.Possible)
+	}
 	if s.ObtainedAt.IsZero() && s.ExpiresAt.IsZero() && !isUsed {
 		s.lower(rekey.RotatedElsewhere, rekey.Possible)
 		s.maybeExpired()

@@ -56,6 +56,25 @@ func (s *section) maybeExpired() {
 		missing("the expiry of the token would decide: the runner's page in GitLab shows it"))
 }
 
+// maybeOver tells that the token may be over by the instance's setting, where the
+// section says when it was obtained and nothing of an end: a file that was written by
+// a template does not know of one.
+func (c *court) maybeOver(s *section, scope rekey.Scope) bool {
+	if s.server == nil || s.ObtainedAt.IsZero() || !s.ExpiresAt.IsZero() {
+		return false
+	}
+	life := s.server.TokenLife[scope]
+	now, _ := s.serverNow()
+	if life <= 0 || now.Sub(s.ObtainedAt) < life {
+		return false
+	}
+	s.found(rekey.TokenExpired, rekey.Failing, rekey.Possible, s.answerSeen(),
+		s.inFile("this token was obtained %s, and the section has no `token_expires_at`", day(s.ObtainedAt)),
+		s.evidence("GET "+s.server.URL+"/api/v4/application/settings", s.server.ReadAt, "tokens of %s runners that are issued now expire after %d days", scope, int(life.Hours()/24)),
+		missing("the expiry of the token would decide: the runner's page in GitLab shows it"))
+	return true
+}
+
 // ofAnother reports whether another GitLab accepts the section's token.
 func (s *section) ofAnother() bool {
 	return slices.ContainsFunc(s.findings, func(f rekey.Finding) bool {

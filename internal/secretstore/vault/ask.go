@@ -117,7 +117,8 @@ func (s *Store) refused(ref secretstore.Ref, r request, answered *api.ResponseEr
 	case answered.StatusCode == http.StatusForbidden && r.preflight: // Vault says the same of both
 		return rekey.Errorf(rekey.KindDenied, "%s: permission denied, or there is no such mount", name).WithHint("`vault secrets list` shows the mounts; the policy of this identity may lack the line: %s", r.line())
 	case answered.StatusCode == http.StatusForbidden:
-		return rekey.Errorf(rekey.KindDenied, "%s: permission denied", name).WithHint("the policy of this identity lacks the line: %s", r.line())
+		return rekey.Errorf(rekey.KindDenied, "%s: permission denied (OpenBao says the same of a token that has ended: `bao login` or `vault login` makes another)", name).
+			WithHint("the policy of this identity lacks the line: %s", r.line())
 	case answered.StatusCode == http.StatusTooManyRequests:
 		return rekey.Errorf(rekey.KindUnavailable, "%s: Vault limits the rate of requests", name).WithHint("try again later; a quota is set at sys/quotas/rate-limit")
 	case answered.StatusCode == http.StatusNotFound:
