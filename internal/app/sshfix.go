@@ -220,11 +220,22 @@ func (f *farHosts) neighbours(configs []string) []remedy.Neighbour {
 			paths[h] = append(paths[h], path)
 		}
 	}
+	own := map[string]bool{} // one machine may go by several names
+	for h, named := range paths {
+		_ = h.again(func(c *ssh.Host) error {
+			for _, path := range named {
+				own[c.Fact(path).Identity] = true
+			}
+			return nil
+		})
+	}
 	var found []remedy.Neighbour
 	for h, named := range paths {
 		_ = h.again(func(c *ssh.Host) error {
-			for name, data := range c.Neighbours(named) {
-				found = append(found, remedy.Neighbour{Name: h.name + name, Data: data})
+			for _, n := range c.Neighbours(named) {
+				if n.Identity == "" || !own[n.Identity] {
+					found = append(found, remedy.Neighbour{Name: h.name + n.Name, Data: n.Data})
+				}
 			}
 			return nil
 		})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -201,15 +200,23 @@ func (h *Host) restart(ctx context.Context, p host.Process, u host.Unit, unknown
 	return "systemctl restart " + u.Name, true
 }
 
-// Neighbours are the configs of other gitlab-runners that run there.
-func (h *Host) Neighbours(named []string) map[string][]byte {
-	found := map[string][]byte{}
+// Neighbour is the config of a gitlab-runner that runs there.
+type Neighbour struct {
+	Name     string // its path, and on which process it is
+	Identity string // of the file, as in host.Fact
+	Data     []byte
+}
+
+// Neighbours returns the configs that other gitlab-runners there run on than those
+// named. What cannot be read is left out.
+func (h *Host) Neighbours(named []string) []Neighbour {
+	var found []Neighbour
 	for _, p := range h.running {
 		if p.Config == "" || p.Command != "run" || slices.ContainsFunc(named, func(name string) bool { return h.Uses(p, name) }) {
 			continue
 		}
 		if data, err := h.Read(p.Config); err == nil && h.Uses(p, p.Config) {
-			found[p.Config+", on which "+p.Executable+" "+p.Command+" (pid "+strconv.Itoa(p.PID)+") runs,"] = data
+			found = append(found, Neighbour{fmt.Sprintf("%s, on which %s runs,", p.Config, p), h.Fact(p.Config).Identity, data})
 		}
 	}
 	return found
