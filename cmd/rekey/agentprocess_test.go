@@ -19,14 +19,13 @@ import (
 
 // agentHost is a runner host on which the real agent runs.
 type agentHost struct {
-	t              testing.TB
-	dir, config    string
-	store          string
-	env            []string
-	flags          []string
-	cmd            *exec.Cmd
-	log            string
-	started, ended int
+	t           testing.TB
+	dir, config string
+	store       string
+	env         []string
+	cmd         *exec.Cmd
+	log         string
+	started     int
 }
 
 func newAgentHost(t testing.TB, store string, env ...string) *agentHost {
@@ -76,7 +75,7 @@ func (h *agentHost) secret(verb, name, token string) string {
 // start runs the agent; its log is appended to.
 func (h *agentHost) start(flags ...string) {
 	h.t.Helper()
-	h.flags = flags
+
 	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(h.t, err)
 	defer func() { _ = log.Close() }()
