@@ -199,4 +199,3 @@ func hostName(t rekey.Target) (string, error) {
 	}
 	return u.Hostname(), nil
 }
-

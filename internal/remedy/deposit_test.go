@@ -374,6 +374,24 @@ func TestAResetThatAgentsDeliverIsAskedFor(t *testing.T) {
 	w.wantKept(s)
 }
 
+// What a plan already says of its steps stays when a secret comes between them.
+func TestASecretKeepsThePlansWords(t *testing.T) {
+	t.Parallel()
+	plan := rekey.Plan{Targets: []rekey.Target{{Name: "one", Remedy: rekey.RemedyReset, Steps: []rekey.Step{
+		{Kind: rekey.StepReset, Text: "reset it"}, {Kind: rekey.StepDeliver, Text: "edit it"}, {Kind: rekey.StepReload, Text: "SIGHUP to process 7"}, {Kind: rekey.StepProve, Text: "prove it"}}}}}
+	err := remedy.Deposit(t.Context(), &plan, func(context.Context, rekey.Target) (remedy.Stored, error) {
+		return remedy.Stored{Deposit: rekey.Deposit{Ref: kept}}, nil
+	})
+	var got []string
+	for _, step := range plan.Targets[0].Steps {
+		got = append(got, string(step.Kind)+": "+step.Text)
+	}
+	want := "try: write " + kept + " once more as it is, reset: reset it, store: put it into " + kept + ", deliver: edit it, reload: SIGHUP to process 7, prove: prove it"
+	if err != nil || strings.Join(got, ", ") != want {
+		t.Errorf("got %v (%v), want %s", got, err, want)
+	}
+}
+
 // Two sections never share a secret, and what issues no token has none.
 func TestEachTargetHasASecretOfItsOwn(t *testing.T) {
 	t.Parallel()

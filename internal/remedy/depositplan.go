@@ -35,11 +35,31 @@ func Deposit(ctx context.Context, plan *rekey.Plan, stored func(context.Context,
 		}
 		owner[s.Ref] = t.Name
 		t.Store = &s.Deposit
-		t.Steps, t.Notes = describe(t), append(t.Notes, s.note(t)...)
+		t.Steps, t.Notes = withStore(t), append(t.Notes, s.note(t)...)
 		targets = append(targets, t)
 	}
 	plan.Targets = append([]rekey.Target{}, targets...)
 	return ctx.Err()
+}
+
+// withStore are the target's steps with those of its secret between them: what was
+// already said of a step, or that there is none, stays.
+func withStore(t rekey.Target) []rekey.Step {
+	said := map[rekey.StepKind]rekey.Step{}
+	for _, step := range t.Steps {
+		said[step.Kind] = step
+	}
+	var steps []rekey.Step
+	for _, step := range describe(t) {
+		before, known := said[step.Kind]
+		switch {
+		case known:
+			steps = append(steps, before)
+		case step.Kind == rekey.StepTry, step.Kind == rekey.StepStore, len(said) == 0:
+			steps = append(steps, step)
+		}
+	}
+	return steps
 }
 
 // issues reports whether a remedy brings a token into a section.
