@@ -34,7 +34,7 @@ matrix: ## every cause planted in five GitLab versions, and what doctor answers:
 
 .PHONY: crash
 crash: ## kills the real binary at every occurrence of every named point; make test at each name of a strategy once, of its variants at half
-	REKEY_CRASH_EVERY=1 go test -count=1 -v -run '^(TestCrash|TestLost)' ./cmd/rekey | grep -Ev '^ *(=== |--- PASS)'
+	REKEY_CRASH_EVERY=1 go test -count=1 -v -timeout 60m -run '^(TestCrash|TestLost)' ./cmd/rekey | grep -Ev '^ *(=== |--- PASS)'
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, revive; their rules are in staticcheck.conf and revive.toml
