@@ -62,7 +62,7 @@ export GITLAB_RUNNER
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-go test -p 2 "$@" -count=1 -v -run '^TestE2E' -skip '^TestE2EStoreLoop$' ./... >"$log" 2>&1 || status=$?
+go test -p 2 "$@" -count=1 -timeout 40m -v -run '^TestE2E' -skip '^TestE2EStoreLoop$' ./... >"$log" 2>&1 || status=$?
 grep -Ev 'no test files|no tests to run|^testing: warning|^PASS$' "$log" || true
 echo 'e2e: API clients:'
 grep -E '^ *e2e_[a-z]+_test\.go:[0-9]+: (client-go|python-gitlab|glab|Current glab)' "$log" | sed 's/^[^:]*:[0-9]*: /  /' || true
