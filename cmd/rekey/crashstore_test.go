@@ -65,8 +65,20 @@ var createStored = scenario{
 // An undo takes the token of the record that goes with it out of the store again.
 var createStoredGivenUp = func() scenario {
 	s := givenUp(createStored)
-	s.late = false
 	s.check = both(s.check, func(a *attempt) { a.wantStored("nothing") })
+	return s
+}()
+
+// Given up by --abort the store has what the section has, or nothing.
+var createStoredAborted = func() scenario {
+	s := aborted(createStored)
+	s.check = both(s.check, func(a *attempt) {
+		if a.read() == a.original {
+			a.wantStored("nothing")
+			return
+		}
+		a.wantStored("")
+	})
 	return s
 }()
 
