@@ -54,8 +54,13 @@ type Rotation struct {
 }
 
 // Skip leaves the records of these results out of the plan: they were rotated a
-// moment ago, by a resumption.
-func (r *Rotation) Skip(results []rekey.Result) {
+// moment ago, by a resumption. So were those that the interrupted run had finished.
+func (r *Rotation) Skip(results []rekey.Result) error {
+	finished, err := r.engine.FinishedBeside(results)
+	if err != nil {
+		return err
+	}
+	r.done = append(r.done, finished...)
 	for _, t := range r.resumed {
 		r.done = append(r.done, t.RunnerID) // a new record may have taken its place
 	}
@@ -64,6 +69,7 @@ func (r *Rotation) Skip(results []rekey.Result) {
 			r.done = append(r.done, res.RunnerID)
 		}
 	}
+	return nil
 }
 
 // strategies are the words for a way to rotate.

@@ -115,7 +115,9 @@ func (c *command) runRotate(ctx context.Context, in app.RotateInput, f fixFlags)
 	if err != nil {
 		return err
 	}
-	rotation.Skip(resumed)
+	if err := rotation.Skip(resumed); err != nil {
+		return err
+	}
 	plan, err := rotation.Plan(ctx)
 	looked.clear()
 	if err != nil {

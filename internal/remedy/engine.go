@@ -171,6 +171,30 @@ func (e *Engine) Unfinished() ([]rekey.Target, error) {
 	return targets, err
 }
 
+// FinishedBeside returns the runners, before and after, of the operations that ended in
+// the runs of these results: whoever gives an interrupted command again means them no
+// second time.
+func (e *Engine) FinishedBeside(results []rekey.Result) ([]rekey.RunnerID, error) {
+	runs := map[string]bool{}
+	for _, r := range results {
+		runs[runOf(r.Operation)] = true
+	}
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	all, err := e.Store.Summaries()
+	if err != nil {
+		return nil, err
+	}
+	var finished []rekey.RunnerID
+	for _, s := range all {
+		if runs[s.Run] && (s.Status == rekey.StatusFixed || s.Status == rekey.StatusVerified) {
+			finished = append(finished, s.Target.RunnerID, s.RunnerID)
+		}
+	}
+	return slices.DeleteFunc(finished, func(id rekey.RunnerID) bool { return id == 0 }), nil
+}
+
 // open returns the operations that have no end and were not undone.
 func (e *Engine) open() ([]*operation, error) {
 	return e.unfinished(func(op *operation) bool { return !op.ended && !op.restored })
