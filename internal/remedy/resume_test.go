@@ -1,6 +1,7 @@
 package remedy_test
 
 import (
+	"slices"
 	"testing"
 
 	"rekey"
@@ -80,5 +81,33 @@ func TestNoSecondResetWhileTheFirstIsOpen(t *testing.T) {
 	w.resume()
 	if got := w.sections()[0].Token; !w.accepted(got) {
 		t.Errorf("the section holds %s, which GitLab refuses, want the token that was sealed", got)
+	}
+}
+
+// Whoever gives an interrupted command again means what its run had finished no second
+// time; what another run did is another matter, and so is what failed.
+func TestWhatARunHadFinished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, two := w.Runner("instance", 0, nil), w.Runner("instance", 0, nil)
+	w.write(section{"one", dead, one.ID}, section{"two", dead, two.ID})
+	results := w.apply(w.target(0, rekey.RemedyReset), w.target(1, rekey.RemedyReset))
+	failed := w.Runner("instance", 0, nil)
+	w.write(section{"three", dead, failed.ID})
+	w.deny["reset"] = true
+	other := w.apply(w.target(0, rekey.RemedyReset))
+	for _, c := range []struct {
+		resumed []rekey.Result
+		want    []rekey.RunnerID
+	}{
+		{results[:1], []rekey.RunnerID{rekey.RunnerID(one.ID), rekey.RunnerID(two.ID)}},
+		{other, nil},
+		{nil, nil},
+	} {
+		got, err := w.engine().FinishedBeside(c.resumed)
+		slices.Sort(got)
+		if got = slices.Compact(got); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("beside %+v: got %v (%v), want %v", c.resumed, got, err, c.want)
+		}
 	}
 }

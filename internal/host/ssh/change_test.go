@@ -281,7 +281,7 @@ func TestLockKeepsAnotherRekeyOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if lines != nil && exec.Command("sh", "-c", bare+"true'").Run() != nil {
-				t.Skip("nothing can be mounted here")
+				t.Skip("*** NOTHING CAN BE MOUNTED HERE: what a mounted file needs is not tested ***")
 			}
 			s := sshtest.Start(t, lines...)
 			config := write(t, filepath.Join(t.TempDir(), "config.toml"), before)
@@ -321,7 +321,7 @@ func TestReplaceOfAMountedFile(t *testing.T) {
 	config := write(t, filepath.Join(t.TempDir(), "config.toml"), before)
 	mounted := fmt.Sprintf("unshare -rm sh -c 'mount --bind %[1]s %[1]s && ", config)
 	if exec.Command("sh", "-c", mounted+"true'").Run() != nil {
-		t.Skip("nothing can be mounted here")
+		t.Skip("*** NOTHING CAN BE MOUNTED HERE: what a mounted file needs is not tested ***")
 	}
 	s := sshtest.Start(t, `ForceCommand exec `+mounted+`eval "$SSH_ORIGINAL_COMMAND"'`)
 	h := change(t, s)
@@ -342,7 +342,7 @@ func TestReplaceOfAMountedFile(t *testing.T) {
 func TestRefusesWhatItMayNotChange(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("another user's file cannot be made")
+		t.Skip("*** NOT ROOT: another user's file cannot be made, and is not tested ***")
 	}
 	s := sshtest.Start(t, `ForceCommand exec setpriv --reuid 65534 --regid 65534 --clear-groups sh -c "$SSH_ORIGINAL_COMMAND"`)
 	s.Tool(t, "sudo", `while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"`) // of a user who may not, in truth
