@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rekey/internal/host/kube/kubetest"
 )
 
 // binary is the real rekey, built once for all tests of this package. mortal is
@@ -40,6 +42,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
+	kubetest.Stop()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +26,19 @@ var inPlaceFar = scenario{
 var overlapFar = scenario{
 	name: "overlap, two hosts over ssh", version: overlapTwin.version, words: overlapTwin.words, far: true, rare: true, fields: overlapTwin.fields, tags: overlapTwin.tags, twin: true, plant: overlapTwin.plant,
 	check: overlapTwin.check,
+}
+
+// With a store as well: one secret for what both hosts share.
+var inPlaceFarStored = scenario{
+	name: "in-place, store, two hosts over ssh", version: "17.11", words: slices.Concat(inPlaceFar.words, stored), far: true, rare: true, fields: tokenEdit, tags: deployTags, twin: true,
+	plant: func(a *attempt) { inPlaceFar.plant(a); a.store(a.sectionNamed("broken").Token.Reveal()) },
+	check: both(inPlaceFar.check, func(a *attempt) { a.wantStored("") }),
+}
+
+var overlapFarStored = scenario{
+	name: "overlap, store, two hosts over ssh", version: overlapFar.version, words: slices.Concat(overlapFar.words, stored), far: true, rare: true, fields: overlapFar.fields, tags: overlapFar.tags, twin: true,
+	plant: func(a *attempt) { overlapFar.plant(a); a.store(a.sectionNamed("broken").Token.Reveal()) },
+	check: both(overlapFar.check, func(a *attempt) { a.wantStored("") }),
 }
 
 // dyingHost has the second host refuse all connections, and end those that stand, from

@@ -171,7 +171,7 @@ func scenarios() []scenario {
 		givenUp(createDeleted), givenUp(resetCanary), aborted(createDeleted), aborted(resetRotated), aborted(resetLost),
 		overlap, overlapProjects, overlapTwin, overlapTwo, inPlaceTwo, overlapPolled, overlapGivenUp, inPlace, inPlaceTwin, inPlaceLost,
 		resetFar, inPlaceFar, overlapFar, undone(resetFar),
-		overlapStored, overlapStoredGivenUp, inPlaceStored, inPlaceStoredLost, inPlaceAfar, inPlaceAfarLost, overlapAfar, createStored, createStoredGivenUp, createStoredAborted}
+		overlapStored, overlapStoredGivenUp, inPlaceStored, inPlaceStoredLost, inPlaceAfar, inPlaceAfarLost, overlapAfar, createStored, createStoredGivenUp, createStoredAborted, inPlaceFarStored, overlapFarStored}
 }
 
 func both(one, two func(*attempt)) func(*attempt) {

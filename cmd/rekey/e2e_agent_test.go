@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rekey/internal/host/kube/kubetest"
 	"rekey/internal/lab/labtest"
 )
 
@@ -21,10 +22,21 @@ const (
 	mostBeside = 12 << 10 // kB above rekey version
 )
 
-// agentStores calls test with a host for the file store, and for each real server.
+// agentStores calls test with a host for the file store, for the lab's variables, for
+// Secrets of a real API server, and for each real server of Vault's kind.
 func agentStores(t *testing.T, test func(t *testing.T, h *agentHost)) {
 	t.Helper()
 	t.Run("file", func(t *testing.T) { test(t, newAgentHost(t, "")) })
+	t.Run("gitlab-var", func(t *testing.T) {
+		lab := labtest.Start(t, labtest.Options{Version: "17.11"})
+		_, path := lab.Project("tokens", 0)
+		test(t, newAgentHost(t, "gitlab-var://"+path+"/{name}", "GITLAB_HOST="+lab.URL, "GITLAB_TOKEN="+lab.Admin))
+	})
+	t.Run("k8s", func(t *testing.T) {
+		server, namespace := kubetest.Real(t)
+		kubeconfig := kubetest.File(t, server.User(t, namespace, kubetest.Right{Resource: "secrets", Verbs: []string{"get", "list", "watch", "create", "update"}}))
+		test(t, newAgentHost(t, "k8s://"+namespace+"/{name}", "KUBECONFIG="+kubeconfig))
+	})
 	eachVault(t, func(t *testing.T, v *e2eVault) {
 		v.must("POST", "sys/mounts/tokens", labtest.M{"type": "kv", "options": labtest.M{"version": "2"}}, nil)
 		test(t, newAgentHost(t, "vault://tokens/runners/{name}", "VAULT_ADDR="+v.url, "VAULT_TOKEN="+v.root))
@@ -40,7 +52,7 @@ func TestE2EAgentIdles(t *testing.T) {
 	agentStores(t, func(t *testing.T, h *agentHost) {
 		var all []planted
 		for i := range 100 {
-			s := planted{name: fmt.Sprintf("runner-%d", i), token: fmt.Sprintf("glrt-CANARYidle%010d", i), id: int64(i + 1)}
+			s := planted{name: fmt.Sprintf("runner%d", i), token: fmt.Sprintf("glrt-CANARYidle%010d", i), id: int64(i + 1)}
 			all = append(all, s)
 			h.secret("put", s.name, s.token)
 		}

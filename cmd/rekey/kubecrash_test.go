@@ -23,11 +23,11 @@ type cluster struct {
 	namespace  string
 	kubeconfig string
 	dir        string
+	store      string // a secret that has the token too; "" for none
 }
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	t.Cleanup(kubetest.Stop)
 	server, namespace := kubetest.Real(t)
 	c := &cluster{Cluster: server, t: t, lab: labtest.Start(t, labtest.Options{Version: "18.11"}), namespace: namespace, dir: t.TempDir()}
 	record := c.lab.Runner("instance", 0, labtest.M{"tag_list": []string{"deploy"}, "description": "cluster"})
@@ -63,13 +63,19 @@ func (c *cluster) ready() {
 // rotate runs rekey with a state directory, killed at a point (0: at none).
 func (c *cluster) rotate(state string, at int, log string) ended {
 	c.t.Helper()
-	env := []string{"HOME=" + c.dir, "KUBECONFIG=" + c.kubeconfig, "REKEY_STATE_DIR=" + filepath.Join(c.dir, state), "REKEY_CRASH_AT=" + strconv.Itoa(at), "REKEY_CRASH_LOG=" + log,
-		"GITLAB_HOST=" + c.lab.URL, "GITLAB_TOKEN=" + c.lab.Admin}
-	return execute(c.t, mortal, env, "", "rotate", "--host", "k8s://"+c.namespace+"/main", "--yes", "--rps", "0")
+	words := []string{"rotate", "--host", "k8s://" + c.namespace + "/main", "--yes", "--rps", "0"}
+	if c.store != "" {
+		words = append(words, "--store", c.store)
+	}
+	return execute(c.t, mortal, append(c.env(), "REKEY_STATE_DIR="+filepath.Join(c.dir, state), "REKEY_CRASH_AT="+strconv.Itoa(at), "REKEY_CRASH_LOG="+log), "", words...)
+}
+
+func (c *cluster) env() []string {
+	return []string{"HOME=" + c.dir, "KUBECONFIG=" + c.kubeconfig, "GITLAB_HOST=" + c.lab.URL, "GITLAB_TOKEN=" + c.lab.Admin}
 }
 
 // whole says what is wrong with what is left: "" for one record, with its tags, whose
-// token the Secret holds.
+// token the Secret holds, and the store where there is one.
 func (c *cluster) whole() string {
 	c.t.Helper()
 	var records []struct {
@@ -94,6 +100,12 @@ func (c *cluster) whole() string {
 	if a.Status != 200 || !strings.Contains(a.Body, fmt.Sprintf(`"id":%d,`, records[0].ID)) {
 		return fmt.Sprintf("the Secret's token is answered with %d, want runner %d", a.Status, records[0].ID)
 	}
+	if c.store == "" {
+		return ""
+	}
+	if e := execute(c.t, mortal, c.env(), "", "secret", "get", c.store); e.code != 0 || e.stdout != string(secret.Data["runner-token"]) {
+		return fmt.Sprintf("the store does not have the token of the Secret (exit %d): %s", e.code, e.stderr)
+	}
 	return ""
 }
 
@@ -102,6 +114,20 @@ func (c *cluster) whole() string {
 func TestCrashInACluster(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
+	c.killed("overlap, in a cluster")
+}
+
+// TestCrashInAClusterWithAStore: a sealed file has the new token before the cluster.
+func TestCrashInAClusterWithAStore(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.store = "file://" + filepath.Join(c.dir, "token.sealed") + "?key=" + filepath.Join(c.dir, "key.txt")
+	c.killed("overlap, in a cluster, store")
+}
+
+func (c *cluster) killed(name string) {
+	t := c.t
+	t.Helper()
 	log := filepath.Join(c.dir, "points")
 	if e := c.rotate("undisturbed", 0, log); e.code != 0 {
 		t.Fatal(e)
@@ -121,6 +147,9 @@ func TestCrashInACluster(t *testing.T) {
 		own := slices.DeleteFunc(slices.Clone(numbers), func(n int) bool { return !strings.HasPrefix(passed[n-1], "kube.") })
 		numbers = append(own, some(numbers, 8)...)
 	}
+	if wrong := c.whole(); wrong != "" {
+		t.Fatalf("undisturbed: %s", wrong)
+	}
 	converged := 0
 	for _, n := range numbers {
 		state := fmt.Sprint("at-", n)
@@ -138,5 +167,5 @@ func TestCrashInACluster(t *testing.T) {
 		}
 		converged++
 	}
-	fmt.Printf(crashRow, "overlap, in a cluster", len(passed), len(numbers), converged)
+	fmt.Printf(crashRow, name, len(passed), len(numbers), converged)
 }

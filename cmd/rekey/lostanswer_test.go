@@ -53,8 +53,12 @@ var lostAnswers = map[string]func(http.ResponseWriter, *recorded){
 	"201 without a body": func(w http.ResponseWriter, r *recorded) { w.WriteHeader(http.StatusCreated) },
 }
 
-// cut promises the whole body, sends n bytes and closes the connection.
+// cut promises the whole body, sends n bytes and closes the connection. An answer
+// without a body is lost as a whole.
 func cut(w http.ResponseWriter, r *recorded, n int) {
+	if r.body.Len() == 0 {
+		panic(http.ErrAbortHandler)
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(r.body.Len()))
 	w.WriteHeader(r.status)
 	_, _ = w.Write(r.body.Bytes()[:n])
