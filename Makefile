@@ -48,7 +48,7 @@ e2e: ## the lab against every unmodified gitlab-runner in GITLAB_RUNNER (a list 
 	sh tools/e2e.sh
 
 .PHONY: idle
-idle: ## an agent with a hundred sections that has nothing to do, for SPAN (10m): processor time and memory; with VAULT_BIN on a real Vault too
+idle: ## an agent with a hundred sections that has nothing to do, for SPAN (10m): processor time and memory; with VAULT_BIN on a real Vault too, with KUBE_APISERVER and ETCD on Secrets
 	REKEY_AGENT_IDLE=$(or $(SPAN),10m) go test -count=1 -timeout 60m -v -run '^TestE2EAgentIdles$$' ./cmd/rekey | grep -Ev '^ *(=== |--- PASS)'
 
 .PHONY: bench

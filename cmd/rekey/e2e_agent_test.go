@@ -50,6 +50,7 @@ func TestE2EAgentIdles(t *testing.T) {
 		t.Skip("*** THE AGENT IS NOT MEASURED: `make idle` does, or REKEY_AGENT_IDLE=10m ***")
 	}
 	agentStores(t, func(t *testing.T, h *agentHost) {
+		t.Parallel() // each agent's own time and memory are measured
 		var all []planted
 		for i := range 100 {
 			s := planted{name: fmt.Sprintf("runner%d", i), token: fmt.Sprintf("glrt-CANARYidle%010d", i), id: int64(i + 1)}
@@ -85,6 +86,7 @@ func TestE2EAgentFollows(t *testing.T) {
 	rounds, err := strconv.Atoi(cmp.Or(os.Getenv("REKEY_AGENT_ROUNDS"), "12"))
 	must(t, err)
 	agentStores(t, func(t *testing.T, h *agentHost) {
+		t.Parallel()
 		lab := labtest.Start(t, labtest.Options{Version: "17.11"})
 		one := labRunner(lab, "one")
 		h.sections(lab.URL, one)

@@ -287,7 +287,7 @@ func (l *storeLoop) journalOpen() bool {
 func (l *storeLoop) keepAgent(stop <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(l.seed, 2))
 	for {
-		cmd := exec.Command(mortal, "agent", "--config", l.config, "--store", l.ref, "--interval", "2s", "--rps", "0")
+		cmd := exec.Command(mortal, "agent", "--config", l.config, "--store", l.ref, "--interval", "1s", "--rps", "0")
 		cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.dir, "REKEY_STATE_DIR=" + filepath.Join(l.dir, "state")}, l.env, l.agentEnv)
 		cmd.Stderr = l
 		if err := cmd.Start(); err != nil {

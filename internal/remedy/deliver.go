@@ -43,9 +43,8 @@ func (e *Engine) deliverAll(ctx context.Context, ops []*operation) []error {
 			byConfig[ed.site.Config] = append(byConfig[ed.site.Config], ed)
 		}
 	}
-	for _, path := range configsOf(ops) {
-		e.editConfig(path, byConfig[path])
-	}
+	// Side by side: the old token may be dead, and every host that waits is refused.
+	forEach(configsOf(ops), func(_ int, path string) { e.editConfig(path, byConfig[path]) })
 	forEach(ops, func(i int, op *operation) {
 		var data any
 		var text string
@@ -156,19 +155,24 @@ func (op *operation) change() configtoml.Change {
 }
 
 // reload makes the running gitlab-runners load the configs, each once for all
-// edits that were made together.
+// edits that were made together. One that cannot be told does not stop the others.
 func (e *Engine) reload(ctx context.Context, op *operation) (any, string, error) {
-	var all, fresh []string
-	for _, s := range op.sites {
-		how, done, err := e.reloadConfig(ctx, s.Config)
-		if err != nil {
-			return nil, "", err
+	paths := configsOf([]*operation{op})
+	hows, done, errs := make([]string, len(paths)), make([]bool, len(paths)), make([]error, len(paths))
+	forEach(paths, func(i int, path string) { hows[i], done[i], errs[i] = e.reloadConfig(ctx, path) })
+	if err := errors.Join(errs...); err != nil {
+		if len(paths) == 1 {
+			err = errs[0]
 		}
-		if all = append(all, how); !done && how != "" {
+		return nil, "", err
+	}
+	var fresh []string
+	for i, how := range hows {
+		if !done[i] && how != "" {
 			fresh = append(fresh, how)
 		}
 	}
-	return strings.Join(all, "; "), strings.Join(fresh, "; "), nil
+	return strings.Join(hows, "; "), strings.Join(fresh, "; "), nil
 }
 
 func (e *Engine) reloadConfig(ctx context.Context, path string) (how string, done bool, err error) {

@@ -1,11 +1,15 @@
 package remedy_test
 
 import (
+	"errors"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"rekey"
+	"rekey/internal/remedy"
 )
 
 func TestARewriteMendsItsOwnSection(t *testing.T) {
@@ -84,6 +88,64 @@ func TestAnEditThatMayHaveBeenMadeIsLookedAt(t *testing.T) {
 		again := w.resume()
 		if c.want == rekey.StatusOpen && (len(again) != 1 || again[0].Status != rekey.StatusVerified) {
 			t.Errorf("%s: the resumption got %+v, want verified", name, again)
+		}
+	}
+}
+
+// slowHost delivers to one config only once the others have the token and are told.
+type slowHost struct {
+	remedy.Host
+	slow   string
+	others sync.WaitGroup
+}
+
+func (h *slowHost) wait() error {
+	others := make(chan struct{})
+	go func() { h.others.Wait(); close(others) }()
+	select {
+	case <-others:
+		return nil
+	case <-time.After(10 * time.Second):
+		return errors.New("the others do not get the token before this host is done")
+	}
+}
+
+func (h *slowHost) Replace(path string, expect, next []byte) (string, error) {
+	if path == h.slow {
+		if err := h.wait(); err != nil {
+			return "", err
+		}
+	}
+	how, err := h.Host.Replace(path, expect, next)
+	if path != h.slow {
+		h.others.Done()
+	}
+	return how, err
+}
+
+// A host that answers slowly keeps no other one locked out.
+func TestHostsAreDeliveredToSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, nil)
+	configs := w.hosts(record, 4)
+	w.config = configs[0]
+	target := w.target(0, rekey.RemedyReset)
+	for _, path := range configs[1:] {
+		target.Also = append(target.Also, rekey.Place{Config: path, Name: "shared", Before: target.Before})
+	}
+	e := w.engine()
+	slow := &slowHost{Host: e.Host, slow: configs[0]}
+	slow.others.Add(len(configs) - 1)
+	e.Host = slow
+	results, err := e.Apply(t.Context(), rekey.Plan{Targets: []rekey.Target{target}})
+	if err != nil || results[0].Status != rekey.StatusVerified {
+		t.Fatalf("got %+v (%v), want it verified", results, err)
+	}
+	token := w.sections()[0].Token
+	for _, path := range configs {
+		if got := w.sectionsOf(path)[0].Token; got != token || !w.accepted(got) {
+			t.Errorf("%s has %s, want the new token", path, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"path/filepath"
+	"sync"
 
 	"filippo.io/age"
 
@@ -13,10 +14,13 @@ import (
 )
 
 // Journal is the record of one operation: append-only, fsynced line by line,
-// secrets sealed. One process writes it at a time (Store.Lock), and one goroutine.
+// secrets sealed. One process writes it at a time (Store.Lock). It is safe for
+// concurrent use: the hosts of one operation are written side by side.
 type Journal struct {
-	id      rekey.Operation
-	store   *Store
+	id    rekey.Operation
+	store *Store
+
+	mu      sync.Mutex
 	log     *durable.Log // nil until something is written
 	records []rekey.Record
 }
@@ -46,6 +50,8 @@ func (s *Store) path(id rekey.Operation) string {
 
 // Close releases the file; a later Write opens it again.
 func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.log == nil {
 		return nil
 	}
@@ -55,7 +61,11 @@ func (j *Journal) Close() error {
 }
 
 // Records returns what was written so far; the caller does not change it.
-func (j *Journal) Records() []rekey.Record { return j.records }
+func (j *Journal) Records() []rekey.Record {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.records[:len(j.records):len(j.records)]
+}
 
 // Write appends one record and returns once it is on disk. secret, when not nil,
 // is sealed first; data must hold none.
@@ -69,7 +79,6 @@ func (j *Journal) Fail(step rekey.StepKind, reason error) error {
 }
 
 func (j *Journal) append(r rekey.Record, data any, secret []byte) (err error) {
-	r.Seq, r.At = len(j.records)+1, j.store.clock.Now().UTC()
 	if data != nil {
 		if r.Data, err = json.Marshal(data); err != nil {
 			return err
@@ -80,6 +89,9 @@ func (j *Journal) append(r rekey.Record, data any, secret []byte) (err error) {
 			return err
 		}
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r.Seq, r.At = len(j.records)+1, j.store.clock.Now().UTC()
 	line, err := json.Marshal(r)
 	if err != nil {
 		return err
