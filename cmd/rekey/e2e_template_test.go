@@ -127,6 +127,15 @@ func (d *templateDesk) shell(line string) string {
 	return d.run("", "sh", "-c", replaced(d.t, line, guideRef, d.ref))
 }
 
+// secretInVault puts the token where the guide has it.
+func (d *templateDesk) secretInVault(v *e2eVault) {
+	d.t.Helper()
+	v.must("POST", "sys/mounts/secret", labtest.M{"type": "kv", "options": labtest.M{"version": "2"}}, nil)
+	v.await("the KV engine", time.Minute, func() bool { return v.try("GET", "secret/config", nil, nil) == nil })
+	d.env = append(d.env, "VAULT_ADDR="+v.url, "VAULT_TOKEN="+v.root)
+	d.run(templateToken, "rekey", "secret", "put", guideRef, "--runner-id", "42")
+}
+
 func TestE2ETemplateTerraformEphemeral(t *testing.T) {
 	t.Parallel()
 	d := newTemplateDesk(t)
@@ -176,6 +185,29 @@ func TestE2ETemplateAnsible(t *testing.T) {
 	}
 }
 
+// TestE2ETemplateAnsibleVault: the lookup of community.hashi_vault reads what rekey wrote.
+// ansible-playbook finds the collection as always, by ANSIBLE_COLLECTIONS_PATHS too.
+func TestE2ETemplateAnsibleVault(t *testing.T) {
+	eachVault(t, func(t *testing.T, v *e2eVault) {
+		d := newTemplateDesk(t)
+		d.tool("ansible-playbook")
+		const lookup = "community.hashi_vault.vault_kv2_get"
+		if said, err := exec.CommandContext(t.Context(), "ansible-doc", "-t", "lookup", lookup).CombinedOutput(); err != nil {
+			t.Skipf("*** NO COLLECTION community.hashi_vault: the guide's example for it is not tried ***\n%s", said)
+		}
+		d.secretInVault(v)
+		task := guideBlock(t, "Ansible", 1)
+		book := d.file("site.yml", "- hosts: runners\n  gather_facts: false\n  tasks:\n    - name: token\n      no_log: true\n      ansible.builtin.copy:\n        "+strings.TrimSpace(task)+"\n        dest: "+filepath.Join(d.dir, "token")+"\n        mode: \"0600\"\n")
+		said := d.run("", "ansible-playbook", "-v", "-c", "local", "-i", "runners,", book)
+		if got := d.read("token"); got != templateToken {
+			t.Errorf("got the file %q, want the token alone", got)
+		}
+		if strings.Contains(said, templateToken) {
+			t.Errorf("ansible-playbook printed the token:\n%s", said)
+		}
+	})
+}
+
 func TestE2ETemplateHelm(t *testing.T) {
 	t.Parallel()
 	d := newTemplateDesk(t)
@@ -194,10 +226,7 @@ func TestE2ETemplateVaultAgent(t *testing.T) { eachVault(t, templateVaultAgent) 
 
 func templateVaultAgent(t *testing.T, v *e2eVault) {
 	d := newTemplateDesk(t)
-	v.must("POST", "sys/mounts/secret", labtest.M{"type": "kv", "options": labtest.M{"version": "2"}}, nil)
-	v.await("the KV engine", time.Minute, func() bool { return v.try("GET", "secret/config", nil, nil) == nil })
-	d.env = append(d.env, "VAULT_ADDR="+v.url, "VAULT_TOKEN="+v.root)
-	d.run(templateToken, "rekey", "secret", "put", guideRef, "--runner-id", "42")
+	d.secretInVault(v)
 
 	var reader struct {
 		Auth struct {
@@ -235,7 +264,6 @@ func TestE2ETemplateExternalSecrets(t *testing.T) { // not parallel: the API ser
 	if folder == "" {
 		t.Skip("*** NO DEFINITIONS of External Secrets: name their folder in EXTERNAL_SECRETS_CRDS; the guide's objects are not tried ***")
 	}
-	t.Cleanup(kubetest.Stop)
 	cluster, namespace := kubetest.Real(t)
 	const yaml = "application/yaml"
 	for _, name := range []string{"externalsecrets", "clustersecretstores"} {
