@@ -14,7 +14,7 @@ if [ -n "$KUBE_APISERVER" ] && [ -n "$ETCD" ]; then
 	echo "e2e: $KUBE_APISERVER: $("$KUBE_APISERVER" --version), $("$ETCD" --version | head -n 1)"
 	go test -p 1 "$@" -count=1 ./internal/host/kube
 	go test -p 1 "$@" -count=1 -run '^Test(DoctorLooksIntoACluster|FixARelease|Rotate)' ./internal/app
-	go test -p 1 "$@" -count=1 -run '^TestCrashInACluster' ./cmd/rekey
+	go test -p 1 "$@" -count=1 -run '^Test(Crash|LostAnswers)InACluster' ./cmd/rekey
 else
 	echo 'e2e: no kube-apiserver and etcd were there: none in KUBE_APISERVER and ETCD, none on PATH. k8s:// is not tried on a real one.'
 fi

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ type cluster struct {
 	kubetest.Cluster
 	t          *testing.T
 	lab        *labtest.Lab
+	front      *front
 	namespace  string
 	kubeconfig string
 	dir        string
@@ -29,7 +31,8 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	server, namespace := kubetest.Real(t)
-	c := &cluster{Cluster: server, t: t, lab: labtest.Start(t, labtest.Options{Version: "18.11"}), namespace: namespace, dir: t.TempDir()}
+	c := &cluster{Cluster: server, t: t, front: &front{resets: map[string]int{}}, namespace: namespace, dir: t.TempDir()}
+	c.lab = labtest.Start(t, labtest.Options{Version: "18.11", Fault: c.front.middleware})
 	record := c.lab.Runner("instance", 0, labtest.M{"tag_list": []string{"deploy"}, "description": "cluster"})
 	kubetest.Chart(t, server, namespace, "main", c.lab.URL, map[string]string{"runner-token": record.Token, "runner-registration-token": ""})
 	c.Patch(t, "/api/v1/namespaces/"+namespace+"/secrets/main-gitlab-runner", `{"metadata":{"labels":null}}`)
@@ -168,4 +171,46 @@ func (c *cluster) killed(name string) {
 		converged++
 	}
 	fmt.Printf(crashRow, name, len(passed), len(numbers), converged)
+}
+
+// TestLostAnswersInACluster loses GitLab's answer to each request of a release's
+// rotation in turn, in one of the ways, or in all of them in make crash.
+func TestLostAnswersInACluster(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	c.front.begin(nil)
+	if e := c.rotate("undisturbed", 0, ""); e.code != 0 {
+		t.Fatal(e)
+	}
+	requests, ways := c.front.asked, slices.Sorted(maps.Keys(lostAnswers))
+	if requests < 3 {
+		t.Fatalf("%d requests were counted", requests)
+	}
+	tried, converged := 0, 0
+	for nth := 1; nth <= requests; nth++ {
+		for i, way := range ways {
+			if os.Getenv("REKEY_CRASH_EVERY") == "" && i != nth%len(ways) {
+				continue
+			}
+			tried++
+			what, state := fmt.Sprintf("request %d %s", nth, way), fmt.Sprintf("lost-%d-%d", nth, i)
+			lose := &loss{nth: nth, how: lostAnswers[way]}
+			c.front.begin(lose)
+			e := c.rotate(state, 0, "")
+			if !lose.done {
+				t.Errorf("%s: no answer was lost: %v", what, e)
+				continue
+			}
+			c.front.begin(nil)
+			for again := 0; e.code != 0 && again < resumes; again++ {
+				e = c.rotate(state, 0, "")
+			}
+			if wrong := c.whole(); e.code != 0 || wrong != "" {
+				t.Errorf("%s: %s; last %v", what, wrong, e)
+				continue
+			}
+			converged++
+		}
+	}
+	t.Logf("%-28s %3d requests, %4d answers lost, %4d converged", "overlap, in a cluster", requests, tried, converged)
 }
