@@ -60,6 +60,7 @@ func fileLoop(t *testing.T, rounds int, timed bool) {
 	t.Helper()
 	dir := t.TempDir()
 	l := newStoreLoop(t, "file://"+filepath.Join(dir, "{name}.sealed")+"?key="+filepath.Join(dir, "key.txt"))
+	l.interval = "30s"
 	l.timed = timed
 	l.run(rounds)
 }
@@ -97,7 +98,8 @@ type storeLoop struct {
 	rng                      *rand.Rand
 	seed                     uint64
 
-	timed bool // what is late fails, unless the agent was killed meanwhile
+	interval string // at which the agent polls; a file is watched
+	timed    bool   // what is late fails, unless the agent was killed meanwhile
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -116,7 +118,7 @@ func newStoreLoop(t *testing.T, pattern string) *storeLoop {
 		must(t, err)
 	}
 	t.Logf("REKEY_STORE_SEED=%d", seed)
-	l := &storeLoop{t: t, dir: t.TempDir(), ref: pattern, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), lab: labtest.Start(t, labtest.Options{Version: "18.8"})}
+	l := &storeLoop{t: t, interval: "1s", dir: t.TempDir(), ref: pattern, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), lab: labtest.Start(t, labtest.Options{Version: "18.8"})}
 	l.config = filepath.Join(l.dir, "host", "config.toml")
 	must(t, os.MkdirAll(filepath.Dir(l.config), 0o700))
 	r := l.lab.Runner("instance", 0, labtest.M{"tag_list": deployTags, "description": "deploy"})
@@ -287,7 +289,7 @@ func (l *storeLoop) journalOpen() bool {
 func (l *storeLoop) keepAgent(stop <-chan struct{}) {
 	rng := rand.New(rand.NewPCG(l.seed, 2))
 	for {
-		cmd := exec.Command(mortal, "agent", "--config", l.config, "--store", l.ref, "--interval", "1s", "--rps", "0")
+		cmd := exec.Command(mortal, "agent", "--config", l.config, "--store", l.ref, "--interval", l.interval, "--rps", "0")
 		cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + l.dir, "REKEY_STATE_DIR=" + filepath.Join(l.dir, "state")}, l.env, l.agentEnv)
 		cmd.Stderr = l
 		if err := cmd.Start(); err != nil {

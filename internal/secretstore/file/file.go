@@ -38,6 +38,8 @@ type Options struct {
 type Store struct {
 	opts Options
 	mu   sync.Mutex // one writer in this process; LockDir keeps the others out
+
+	watched watched
 }
 
 // New returns the store; nothing is read or made yet.
@@ -45,7 +47,7 @@ func New(o Options) *Store { return &Store{opts: o} }
 
 // Features says what a file can do.
 func (s *Store) Features(context.Context, secretstore.Ref) (secretstore.Features, error) {
-	return secretstore.Features{Write: true, Swap: secretstore.SwapAtomic, Versions: true, List: true, Delete: true, Metadata: true}, nil
+	return secretstore.Features{Write: true, Swap: secretstore.SwapAtomic, Versions: true, List: true, Delete: true, Watch: true, Metadata: true}, nil
 }
 
 func (s *Store) keyFile(ref secretstore.Ref) string {
@@ -167,11 +169,6 @@ func (s *Store) Delete(ctx context.Context, ref secretstore.Ref) error {
 		return notSealed(ref, path)
 	}
 	return durable.Call("secret.remove", func() error { return os.Remove(path) })
-}
-
-// Watch fails: a file on this machine is looked at for nothing.
-func (s *Store) Watch(_ context.Context, ref secretstore.Ref, _ secretstore.Version) error {
-	return secretstore.Cannot(ref, "a file is polled")
 }
 
 // Close does nothing.
