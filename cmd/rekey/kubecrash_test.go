@@ -77,6 +77,19 @@ func (c *cluster) env() []string {
 	return []string{"HOME=" + c.dir, "KUBECONFIG=" + c.kubeconfig, "GITLAB_HOST=" + c.lab.URL, "GITLAB_TOKEN=" + c.lab.Admin}
 }
 
+// record is the id of the newest record; GitLab counts them.
+func (c *cluster) record() (id int64) {
+	c.t.Helper()
+	var records []struct {
+		ID int64 `json:"id"`
+	}
+	c.lab.Must(200, "GET", "runners/all", nil, &records)
+	for _, r := range records {
+		id = max(id, r.ID)
+	}
+	return id
+}
+
 // whole says what is wrong with what is left: "" for one record, with its tags, whose
 // token the Secret holds, and the store where there is one.
 func (c *cluster) whole() string {
@@ -153,9 +166,10 @@ func (c *cluster) killed(name string) {
 	if wrong := c.whole(); wrong != "" {
 		t.Fatalf("undisturbed: %s", wrong)
 	}
+	received := slices.Index(passed, "kube.secret:before") + 1
 	converged := 0
 	for _, n := range numbers {
-		state := fmt.Sprint("at-", n)
+		state, record := fmt.Sprint("at-", n), c.record()
 		if e := c.rotate(state, n, ""); !e.killed() {
 			t.Errorf("point %d (%s): %v, want it killed", n, passed[n-1], e)
 			continue
@@ -166,6 +180,10 @@ func (c *cluster) killed(name string) {
 		}
 		if wrong := c.whole(); wrong != "" {
 			t.Errorf("point %d (%s): %s", n, passed[n-1], wrong)
+			continue
+		}
+		if after := c.record(); n >= received && after != record+1 {
+			t.Errorf("point %d (%s): runner %d became %d, want it rotated once", n, passed[n-1], record, after)
 			continue
 		}
 		converged++

@@ -14,7 +14,10 @@ const (
 	flagAppend    = 0x20
 )
 
-const spare = 64 << 10 // bytes free beyond a second copy of the file
+const (
+	spare      = 64 << 10 // bytes free beyond a second copy of the file
+	spareFiles = 2        // inodes: the copy, and one for whoever makes a file meanwhile
+)
 
 // obstacle says why the target cannot be changed in any way.
 func (t *target) obstacle() error {
@@ -34,6 +37,10 @@ func (t *target) obstacle() error {
 	if free := uint64(disk.Bavail) * uint64(disk.Bsize); disk.Blocks > 0 && free < uint64(t.info.Size())+spare {
 		return rekey.Errorf(rekey.KindUnavailable, "no room for a second copy of %s", t.path).
 			WithHint("make room on its file system")
+	}
+	if disk.Files > 0 && disk.Ffree < spareFiles { // 0 of 0: inodes are made as they are needed
+		return rekey.Errorf(rekey.KindUnavailable, "no file can be made beside %s: its file system has no inode left", t.path).
+			WithHint("remove files there: df -i %s", t.dir)
 	}
 	return nil
 }

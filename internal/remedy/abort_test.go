@@ -180,6 +180,7 @@ func TestPruneKeepsWhatIsNeeded(t *testing.T) {
 	}
 	w.write(section{"undone", dead, record.ID}, section{"open", "glrt-CANARYdeaddeaddead01", 0}, section{"done", "glrt-CANARYdeaddeaddead02", 0})
 	targets := []rekey.Target{w.target(0, rekey.RemedyReset), w.target(1, rekey.RemedyCreate), w.target(2, rekey.RemedyCreate)}
+	targets[0].Causes = []rekey.Cause{rekey.RotatedElsewhere} // the token from before was refused
 	w.apply(targets[0])
 	w.undo()
 	w.clock.now = w.clock.now.Add(time.Minute)

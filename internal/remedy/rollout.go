@@ -49,6 +49,8 @@ func (e *Engine) giveToPods(ctx context.Context, op *operation) (any, string, er
 		return nil, "", err
 	case held == op.issued.Token && op.edited():
 		return op.sites[0].delivered, op.target.Config + " holds the new token already", nil
+	case held == op.issued.Token:
+		return e.broughtToPods(op)
 	case held.Fingerprint() != op.sites[0].Before:
 		return nil, "", op.tokenMoved()
 	case op.given():
@@ -71,6 +73,24 @@ func (e *Engine) giveToPods(ctx context.Context, op *operation) (any, string, er
 		}
 		d.How = "its answer was lost, and it is there"
 	}
+	return d, fmt.Sprintf("%s holds the new token (%s)", op.target.Config, d.How), nil
+}
+
+// broughtToPods is a delivery that whatever keeps the Secret in step with the store has
+// made. What was there before is what the store held, or nobody knows it.
+func (e *Engine) broughtToPods(op *operation) (any, string, error) {
+	old, err := op.storedBefore()
+	if err != nil {
+		return nil, "", err
+	}
+	if old.IsZero() || old.Fingerprint() != op.sites[0].Before {
+		return nil, "", op.tokenMoved()
+	}
+	d := &delivery{Path: op.target.Config, RunnerID: op.issued.ID, NewToken: op.issued.Token.Fingerprint(), OldToken: op.sites[0].Before, How: "out of the store, by what keeps it in step"}
+	if err := op.journal.Write(rekey.StepDeliver, rekey.PhaseIntent, d, []byte(old.Reveal())); err != nil {
+		return nil, "", err
+	}
+	op.sites[0].delivered = d
 	return d, fmt.Sprintf("%s holds the new token (%s)", op.target.Config, d.How), nil
 }
 

@@ -105,7 +105,7 @@ func (p *RotationPlanner) Plan(ctx context.Context, paths []string) (rekey.Plan,
 	p.taken = map[rekey.Ref]int{}
 	var wanted []held
 	for _, h := range chosen {
-		if slices.Contains(p.Flags.Skip, h.first().ID) {
+		if h.first().ID != 0 && slices.Contains(p.Flags.Skip, h.first().ID) {
 			continue
 		}
 		switch due, why := p.due(h); {
@@ -129,6 +129,9 @@ func (p *RotationPlanner) Plan(ctx context.Context, paths []string) (rekey.Plan,
 		}
 	})
 	for i, h := range wanted {
+		if id := targets[i].RunnerID; id != 0 && slices.Contains(p.Flags.Skip, id) { // a section without an id, as of a release
+			continue
+		}
 		if reasons[i].why != "" {
 			plan.Left = append(plan.Left, left(h, rekey.Failing, reasons[i]))
 			continue
@@ -192,12 +195,18 @@ func (p *RotationPlanner) chosen(all []held) ([]held, error) {
 		}
 	}
 	for _, word := range p.Flags.Runners {
-		if !used[word] {
+		if !used[word] && !p.done(word) {
 			return nil, rekey.Errorf(rekey.KindInvalid, "no section is of runner %q, by id, name or fingerprint", word).
 				WithHint("`rekey doctor` lists the sections; more files are named with --config")
 		}
 	}
 	return chosen, nil
+}
+
+// done reports whether the word is the id of a record that a resumption has just
+// rotated, and that may be gone by now.
+func (p *RotationPlanner) done(word string) bool {
+	return slices.ContainsFunc(p.Flags.Skip, func(id rekey.RunnerID) bool { return fmt.Sprint(id) == word })
 }
 
 func (h held) named(word string) bool {

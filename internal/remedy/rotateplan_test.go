@@ -334,3 +334,20 @@ func (w *world) hosts(r labtest.Issued, n int) []string {
 	}
 	return paths
 }
+
+// The id of a record that a resumption has just retired still names what was meant.
+func TestARecordThatAResumptionRotatedIsNamedByItsOldID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	record := w.Runner("instance", 0, nil)
+	w.write(section{"one", record.Token, record.ID})
+	p := w.planner()
+	p.Flags.Runners, p.Flags.Skip = []string{"4711"}, []rekey.RunnerID{4711, rekey.RunnerID(record.ID)}
+	if plan, err := p.Plan(t.Context(), []string{w.config}); err != nil || len(plan.Targets) != 0 {
+		t.Errorf("got %+v, %v, want nothing left to do", plan, err)
+	}
+	p.Flags.Skip = nil
+	if _, err := p.Plan(t.Context(), []string{w.config}); err == nil {
+		t.Error("an id that is nobody's was taken")
+	}
+}

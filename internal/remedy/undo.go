@@ -25,8 +25,8 @@ type Undone struct {
 // Undo puts the configs back as they were before a run ("" is the last that
 // edited one or is open), last edit first, and gives up what of it is open. A
 // record that the run created is deleted once the config does not refer to it and
-// nobody else uses it; a token that was reset stays reset, and Undo says so. What
-// cannot be taken back from GitLab now is an error behind the others' undoing:
+// nobody else uses it; a token that was reset stays reset, and Undo says so: a section
+// that was rotated so keeps its new token, since the old one is dead. What cannot be taken back from GitLab now is an error behind the others' undoing:
 // Undo is then repeated, and does not touch that config again.
 func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	ops, err := e.edits(run)
@@ -41,6 +41,11 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	var done []Undone
 	var later error
 	for _, op := range slices.Backward(ops) {
+		if op.replacedGood() {
+			err := op.keepsNew()
+			done, later = append(done, Undone{op.id, op.target.Config, "", err}), errors.Join(later, err)
+			continue
+		}
 		again := op.restored
 		text, err := e.undoConfig(ctx, op)
 		if err == nil {
@@ -64,6 +69,21 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 		}
 	}
 	return done, later
+}
+
+// replacedGood reports whether the operation is a rotation by reset from which there is
+// no way back: the old token would lock the runner out.
+func (op *operation) replacedGood() bool {
+	return op.target.Remedy == rekey.RemedyReset && len(op.target.Causes) == 0 && op.irrevocable()
+}
+
+func (op *operation) keepsNew() error {
+	next := "where the new token is not wanted, `rekey rotate` makes another one"
+	if !op.ended {
+		next = "`rekey fix --resume` brings the new token to where it belongs"
+	}
+	return rekey.Errorf(rekey.KindInvalid, "section %q of %s is not put back: its token was good until GitLab replaced it, and is refused since", op.target.Name, op.target.Config).
+		WithHint("%s", next)
 }
 
 // atGitLab says what of an undo is left to do.

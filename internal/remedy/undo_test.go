@@ -44,6 +44,39 @@ func TestUndoDeletesARecordOnlyIfNobodyElseUsesIt(t *testing.T) {
 	}
 }
 
+// A rotation by reset has killed a good token: putting it back would lock the runner out,
+// whether the rotation has come to its end or not. What was refused before may come back.
+func TestUndoLeavesARotatedSectionItsToken(t *testing.T) {
+	t.Parallel()
+	all := newWorld(t)
+	for name, c := range map[string]struct {
+		causes   []rekey.Cause
+		open     bool
+		want, of string
+	}{
+		"rotated":             {want: "`rekey rotate`", of: "new"},
+		"rotated, not proved": {open: true, want: "`rekey fix --resume`", of: "new"},
+		"repaired":            {causes: []rekey.Cause{rekey.RotatedElsewhere}, of: "old"},
+	} {
+		w := all.fresh()
+		record := w.Runner("instance", 0, nil)
+		w.write(section{"one", record.Token, record.ID})
+		target := w.target(0, rekey.RemedyReset)
+		target.Causes = c.causes
+		w.mute = c.open
+		w.apply(target)
+		w.mute = false
+		done, err := w.engine().Undo(t.Context(), "")
+		if (err != nil) != (c.want != "") || err != nil && (len(done) != 1 || !strings.Contains(rekey.HintOf(done[0].Err), c.want)) {
+			t.Errorf("%s: got %+v, %v, want the hint %q", name, done, err, c.want)
+		}
+		token := w.sections()[0].Token
+		if isOld := token == rekey.NewToken(record.Token); isOld != (c.of == "old") || w.accepted(token) == isOld {
+			t.Errorf("%s: the section holds %s, want the %s token", name, token, c.of)
+		}
+	}
+}
+
 func TestUndoGivesUpWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]func(*world){

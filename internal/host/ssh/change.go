@@ -47,12 +47,16 @@ func (h *Host) able(name string) (ability, error) {
 		return able, rekey.Errorf(rekey.KindInvalid, "where %s lies cannot be told: readlink -f is not there", name).WithHint("run rekey on that host itself")
 	case !a.marks["summed"]:
 		return able, rekey.Errorf(rekey.KindInvalid, "%s has neither sha256sum nor openssl: what a file holds cannot be compared there", h.target.Name()).WithHint("run rekey on that host itself")
-	case strings.ContainsAny(strings.Join(strings.Fields(a.facts["flags"]), ""), "ia"):
-		return able, rekey.Errorf(rekey.KindDenied, "%s has the immutable or append-only flag", able.real).WithHint("chattr -ia %s on that host, or change the file where it is made", able.real)
+	case strings.ContainsAny(a.facts["flags"], "ia"):
+		return able, h.flagged(able.real)
+	case strings.ContainsAny(a.facts["dirflags"], "ia"):
+		return able, h.flagged(path.Dir(able.real))
 	case h.roomless(a):
-		return able, rekey.Errorf(rekey.KindUnavailable, "no room for a second copy of %s", able.real).WithHint("make room on its file system")
+		return able, rekey.Errorf(rekey.KindUnavailable, "no room for a second copy of %s of %s", able.real, h.target.Name()).WithHint("make room on its file system")
+	case h.nodeless(a):
+		return able, rekey.Errorf(rekey.KindUnavailable, "no file can be made beside %s of %s: its file system has no inode left", able.real, h.target.Name()).WithHint("remove files there: %s df -i %s", h.target.command(), path.Dir(able.real))
 	case h.MountedReadOnly(able.real):
-		return able, rekey.Errorf(rekey.KindDenied, "%s: its file system is mounted read-only", able.real).WithHint("change it where it is mounted from")
+		return able, rekey.Errorf(rekey.KindDenied, "%s of %s: its file system is mounted read-only", able.real, h.target.Name()).WithHint("change it where it is mounted from")
 	case !a.marks["roomy"], !a.marks["writable"]:
 		return able, h.denied(name)
 	}
@@ -60,8 +64,13 @@ func (h *Host) able(name string) (ability, error) {
 	return able, nil
 }
 
+func (h *Host) flagged(name string) error {
+	return rekey.Errorf(rekey.KindDenied, "%s of %s has the immutable or append-only flag", name, h.target.Name()).
+		WithHint("chattr -ia %s on that host, or change the file where it is made", name)
+}
+
 func (h *Host) denied(name string) error {
-	return rekey.Errorf(rekey.KindDenied, "%s may not be changed by the user %s there", name, h.user).
+	return rekey.Errorf(rekey.KindDenied, "%s of %s may not be changed by the user %s there", name, h.target.Name(), h.user).
 		WithHint("root may: give %s, or --become where the user's sudo asks for no password", h.root())
 }
 
@@ -70,6 +79,13 @@ func (h *Host) roomless(a answer) bool {
 	free, err := strconv.ParseInt(a.facts["free"], 10, 64)
 	size, err2 := strconv.ParseInt(a.facts["size"], 10, 64)
 	return err == nil && err2 == nil && free*1024 < size+64<<10
+}
+
+// nodeless reports whether no further file can be made. A file system that makes inodes
+// as it needs them says 0 of 0.
+func (h *Host) nodeless(a answer) bool {
+	nodes := strings.Fields(a.facts["inodes"]) // all, free
+	return len(nodes) == 2 && nodes[0] != "0" && (nodes[1] == "0" || nodes[1] == "1")
 }
 
 // MountedReadOnly reports whether this login sees the file on a read-only mount.
@@ -138,9 +154,14 @@ func (h *Host) unchanged(real string, a answer) error {
 	case "moving":
 		return rekey.Errorf(rekey.KindConflict, "%s is being written by another process again and again", real).WithHint("find out what writes it, then run the command again")
 	case "full", "unwritten":
-		return rekey.Errorf(rekey.KindUnavailable, "the new content of %s could not be written", real).WithHint("make room on its file system; nothing was changed")
+		return rekey.Errorf(rekey.KindUnavailable, "the new content of %s of %s could not be written", real, h.target.Name()).
+			WithHint("the file is as it was; make room on its file system, or see what keeps the user %s from writing it, then run the command again", h.user)
 	case "nofile":
-		return rekey.Errorf(rekey.KindDenied, "no file can be made in %s", path.Dir(real)).WithHint("nothing was changed; root may: %s, or --become", h.root())
+		hint := fmt.Sprintf("the file is as it was; see whether its file system has room and inodes left (%s df -i %s), then run the command again", h.target.command(), path.Dir(real))
+		if h.uid != 0 {
+			hint += "; root may: " + h.root() + ", or --become"
+		}
+		return rekey.Errorf(rekey.KindUnavailable, "no file can be made in %s of %s", path.Dir(real), h.target.Name()).WithHint("%s", hint)
 	case "torn":
 		return rekey.Errorf(rekey.KindUnavailable, "%s was torn while it was written in place, and what it held before could not be put back", real).
 			WithHint("make room on its file system, then run the command again: the image from before is sealed in the journal")
@@ -230,6 +251,9 @@ func (h *Host) lock(slot int, dir string) error {
 		return held.WithHint("wait for it to end (%s); if none is there any more: %s rm -r %s/.rekey.lock", lastLine(a.said("said")), h.target.command(), dir)
 	case a.obstacle == "held":
 		return held.WithHint("wait for it to end")
+	case a.obstacle == "nolock":
+		return rekey.Errorf(rekey.KindUnavailable, "%s of %s cannot be locked: flock: %s", dir, h.target.Name(), lastLine(a.said("said"))).
+			WithHint("what keeps flock from working there: %s flock -n %s true", h.target.command(), dir)
 	}
 	return rekey.Errorf(rekey.KindDenied, "the user %s may not look into %s there", h.user, dir).WithHint("root may: %s, or --become", h.root())
 }

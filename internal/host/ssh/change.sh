@@ -40,17 +40,24 @@ able() {
 	echo "dir $(stat -c '%u %a' "$d" 2>/dev/null </dev/null)"
 	echo "groups $(id -G 2>/dev/null)"
 	text real "$(readlink -f "$1" </dev/null)"
-	echo "flags $(lsattr -d "$1" 2>/dev/null </dev/null | cut -d' ' -f1) $(lsattr -d "$d" 2>/dev/null </dev/null | cut -d' ' -f1)"
+	echo "flags $(lsattr -d "$1" 2>/dev/null </dev/null | cut -d' ' -f1)"
+	echo "dirflags $(lsattr -d "$d" 2>/dev/null </dev/null | cut -d' ' -f1)"
 	echo "free $(df -Pk "$d" 2>/dev/null </dev/null | tail -n 1 | awk '{ print $(NF-2) }')"
+	echo "inodes $(df -Pi "$d" 2>/dev/null </dev/null | tail -n 1 | awk '{ print $(NF-4), $(NF-2) }')"
 	echo "size $(stat -c %s "$1" 2>/dev/null </dev/null)"
 }
 
-# Takes exactly that many bytes off standard input.
+# In a sticky directory the kernel refuses to open another user's file for making it
+# (fs.protected_regular), which dd asks for unless it is told not to.
+there() { dd if=/dev/null of=/dev/null conv=nocreat 2>/dev/null && echo nocreat; }
+
+# Takes exactly that many bytes off standard input, into a file that is there.
 take() {
+	nc=$(there </dev/null)
 	if dd if=/dev/null of=/dev/null count=1 iflag=fullblock 2>/dev/null; then
-		dd bs="$1" count=1 iflag=fullblock of="$2" 2>/dev/null
+		dd bs="$1" count=1 iflag=fullblock of="$2" ${nc:+conv=$nc} 2>/dev/null
 	else
-		dd bs=1 count="$1" of="$2" 2>/dev/null
+		dd bs=1 count="$1" of="$2" ${nc:+conv=$nc} 2>/dev/null
 	fi
 }
 
@@ -89,7 +96,14 @@ put() {
 	n=${2##*/}
 	new=$d.$n.rekey-$6.tmp
 	old=$d.$n.rekey-$5.swap
-	(set -C && : >"$new") 2>/dev/null </dev/null || { echo '! nofile'; echo .; exit; }
+	# Nobody may open the copy who may not open the file: where the directory has a
+	# default ACL umask counts for nothing, but cp -p makes it with the file's own mode.
+	{ cp -p "$2" "$new" && chmod 600 "$new"; } 2>/dev/null </dev/null || {
+		rm -f "$new" </dev/null
+		echo '! nofile'
+		echo .
+		exit
+	}
 	if ! take "$1" "$new" || [ "$(sumof "$new")" != "$4" ]; then
 		rm -f "$new" </dev/null
 		echo '! full' # what was not taken must not be taken for questions
@@ -157,7 +171,7 @@ inplace() {
 	if over "$new" "$1" && [ "$(sumof "$1")" = "$3" ]; then
 		newer "$old" "$1" "$1"
 		echo 'how in place'
-	elif over "$old" "$1" && [ "$(sumof "$1")" = "$2" ]; then
+	elif [ "$(sumof "$1")" = "$2" ] || { over "$old" "$1" && [ "$(sumof "$1")" = "$2" ]; }; then
 		echo '! unwritten'
 	else
 		rm -f "$new"
@@ -169,8 +183,9 @@ inplace() {
 }
 
 over() {
-	dd if="$1" of="$2" bs=65536 conv=notrunc 2>/dev/null || return 1
-	dd if=/dev/null of="$2" bs=1 seek="$(stat -c %s "$1")" count=0 2>/dev/null || return 1
+	nc=$(there)
+	dd if="$1" of="$2" bs=65536 conv=notrunc${nc:+,$nc} 2>/dev/null || return 1
+	dd if=/dev/null of="$2" bs=1 seek="$(stat -c %s "$1")" count=0 ${nc:+conv=$nc} 2>/dev/null || return 1
 	flush "$2"
 }
 
@@ -180,8 +195,12 @@ lock() {
 	[ -d "$2" ] && [ -r "$2" ] || { echo '! denied'; return; }
 	if command -v flock >/dev/null 2>&1; then
 		eval "exec $1<\"\$2\""
-		flock -n "$1" 2>/dev/null && { echo 'is locked'; return; }
-		eval "exec $1<&-"
+		e=$(flock -n "$1" 2>&1)
+		case $? in
+		0) echo 'is locked'; return ;;
+		1) eval "exec $1<&-" ;;
+		*) eval "exec $1<&-"; echo '! nolock'; text said "$e"; return ;;
+		esac
 		echo '! held'
 		for f in /proc/[0-9]*/fd/*; do
 			[ "$f" -ef "$2" ] || continue

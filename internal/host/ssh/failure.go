@@ -40,10 +40,14 @@ var failures = []struct {
 
 // failure says why there is no session; ended is how ssh ended.
 func (s *session) failure(ended error) error {
-	text := s.said.String()
+	text := serious(s.said.String())
 	for _, f := range failures {
 		if strings.Contains(text, f.words) {
-			return rekey.Errorf(f.kind, "%s", f.reason).WithHint("%s", strings.ReplaceAll(f.hint, "%s", s.target.command()))
+			reason := f.reason
+			if f.words == "sudo:" {
+				reason += ": " + lastLine(text)
+			}
+			return rekey.Errorf(f.kind, "%s", reason).WithHint("%s", strings.ReplaceAll(f.hint, "%s", s.target.command()))
 		}
 	}
 	var exit *exec.ExitError
@@ -55,6 +59,17 @@ func (s *session) failure(ended error) error {
 		reason = "ssh came to no session: " + last
 	}
 	return rekey.Errorf(rekey.KindUnavailable, "%s", reason).WithHint("try it: %s", s.target.command())
+}
+
+// serious leaves out what sudo says beside what it does.
+func serious(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, "sudo: unable to resolve host") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // lastLine is the last line that says something, fit for a terminal.

@@ -136,6 +136,7 @@ func TestNamesTheRightThatIsMissing(t *testing.T) {
 	if err := os.Chmod(config, 0); err != nil {
 		t.Fatal(err)
 	}
+	s.Tool(t, "sudo", `echo "sudo: a password is required" >&2; exit 1`) // before any that this machine has
 	h := dial(t, s, config)
 	_, err := h.Read(config)
 	if rekey.KindOf(err) != rekey.KindDenied || !strings.Contains(rekey.HintOf(err), "ssh://root@runner1") || !strings.Contains(rekey.HintOf(err), "NOPASSWD: /usr/bin/cat "+config) {
@@ -147,7 +148,7 @@ func TestNamesTheRightThatIsMissing(t *testing.T) {
 
 	// Now sudo has that rule: it reads this one file and nothing else.
 	copied := write(t, filepath.Join(s.Dir, "copy"), text)
-	s.Tool(t, "sudo", fmt.Sprintf(`[ "$*" = "-n cat %s" ] && exec cat %s; echo "sudo: a password is required" >&2; exit 1`, config, copied))
+	s.Tool(t, "sudo", fmt.Sprintf(`echo "sudo: unable to resolve host runner1: Name or service not known" >&2; [ "$*" = "-n cat %s" ] && exec cat %s; echo "sudo: a password is required" >&2; exit 1`, config, copied))
 	data, err := h.Read(config)
 	if err != nil || string(data) != text {
 		t.Errorf("got %q and %v, want the file by sudo", data, err)
