@@ -63,9 +63,10 @@ type Delivery struct {
 // Delivered is how it went: nil Err means that the config holds the token, the runner
 // was told, and GitLab took it. Moved says that the section was not as it was judged.
 type Delivered struct {
-	Text  string // how far it was proved
-	Moved bool
-	Err   error
+	Text       string // how far it was proved
+	Moved      bool
+	Incomplete bool // the config has neither id nor expiry of it yet
+	Err        error
 }
 
 // Memory keeps what was agreed, by config and section, across starts. Losing it costs
@@ -88,8 +89,11 @@ type Ports struct {
 	// Deliver finishes what an earlier process began, then delivers. It returns one
 	// answer for each.
 	Deliver func(ctx context.Context, all []Delivery) []Delivered
-	Memory  Memory
-	Report  func(Event)
+	// Named reports whether the host of a config has a system id, without which GitLab
+	// tells neither id nor expiry of a token. It may be nil: then it always has.
+	Named  func(config string) bool
+	Memory Memory
+	Report func(Event)
 	// Alive is called at least every second unless something hangs.
 	Alive func()
 	// Rest is called when nothing is to be done after something was, and now and then.
@@ -141,6 +145,9 @@ func New(o Options, p Ports) *Agent {
 	}
 	if p.Alive == nil {
 		p.Alive = func() {}
+	}
+	if p.Named == nil {
+		p.Named = func(string) bool { return true }
 	}
 	if p.Rest == nil {
 		p.Rest = func() {}

@@ -32,6 +32,9 @@ type Agreed struct {
 	// Replaced is the config's token before that, where the store's took its place:
 	// a gitlab-runner that writes its whole file may put it back.
 	Replaced rekey.Fingerprint `json:"replaced,omitempty"`
+	// Incomplete says that a token was delivered of which GitLab told neither id nor
+	// expiry, since the host had no system id yet.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // Action is what follows from a Sight.

@@ -91,6 +91,11 @@ func (a *Agent) follow(ctx context.Context, r *round, l *look, d Decision) {
 			kind = "" // told for the store as a whole
 		}
 		a.agree(l.track, l.sight.Config.Fingerprint(), "")
+		if a.completable(ctx, l, r.down) {
+			l.last = Decision{Action: Deliver, Why: "this host has a system id now, so that GitLab tells id and expiry"}
+			r.deliver, r.acted = append(r.deliver, l), true
+			return
+		}
 		a.stepped(l.track, kind)
 	case Deliver:
 		if l.last = d; l.Keeper != "" {
@@ -161,6 +166,20 @@ func (a *Agent) agree(t *track, token, replaced rekey.Fingerprint) {
 	a.unsaved[t.key()] = true
 }
 
+// incomplete remembers whether the config still lacks id and expiry of the token.
+func (a *Agent) incomplete(t *track, is bool) {
+	if was := a.agreed[t.key()]; was.Incomplete != is {
+		was.Incomplete = is
+		a.agreed[t.key()], a.unsaved[t.key()] = was, true
+	}
+}
+
+// completable reports whether GitLab would now tell what it could not when the token
+// was delivered. A section that a person wrote without an id stays as it is.
+func (a *Agent) completable(ctx context.Context, l *look, down map[string]string) bool {
+	return a.agreed[l.key()].Incomplete && l.Keeper == "" && a.ports.Named(l.Config) && a.ask(ctx, l, l.sight.Config, down) == rekey.Valid
+}
+
 func (a *Agent) save() {
 	if len(a.unsaved) == 0 {
 		return
@@ -227,7 +246,12 @@ func (a *Agent) delivered(ctx context.Context, l *look, done Delivered) {
 	case done.Err == nil && !done.Moved:
 		a.count(func(c *counts) { c.delivered++ })
 		a.tell(l.track, EventDelivered, fmt.Sprintf("delivered version %s of %s (%s) into %s, because %s: %s", l.version, l.ref, l.sight.Store, l.Config, l.last.Why, done.Text), "")
-		a.agree(l.track, l.sight.Store.Fingerprint(), l.sight.Config.Fingerprint())
+		replaced := l.sight.Config.Fingerprint()
+		if l.sight.Config == l.sight.Store { // completed
+			replaced = ""
+		}
+		a.agree(l.track, l.sight.Store.Fingerprint(), replaced)
+		a.incomplete(l.track, done.Incomplete)
 		l.Token = l.sight.Store
 		a.stepped(l.track, "")
 	case done.Moved:

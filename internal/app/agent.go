@@ -124,9 +124,14 @@ func (a *App) keeper(in AgentInput) (*keeper, error) {
 	}
 	k.files = &agentFiles{app: a, host: a.machine(), patch: in.PatchManaged, tls: map[string][]diagnose.TLSFiles{}}
 	k.agent = agent.New(agent.Options{Configs: in.Configs, Sections: in.Sections, Pattern: pattern, Host: in.HostName, Interval: in.Interval, Now: a.Now},
-		agent.Ports{Files: k.files, Store: seen{store, a}, Ask: k.ask, Deliver: k.deliver, Memory: agentMemory{filepath.Join(state, "agent")},
+		agent.Ports{Files: k.files, Store: seen{store, a}, Ask: k.ask, Deliver: k.deliver, Named: k.named, Memory: agentMemory{filepath.Join(state, "agent")},
 			Report: in.Report, Alive: k.alive, Rest: resident.Settle})
 	return k, nil
+}
+
+func (k *keeper) named(config string) bool {
+	id, _ := k.files.host.SystemID(config)
+	return id != ""
 }
 
 // anyRef is a reference to the pattern's store, whatever the section.

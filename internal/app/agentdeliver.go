@@ -101,8 +101,17 @@ func (k *keeper) apply(ctx context.Context, e *remedy.Engine, all []agent.Delive
 			done[i].Err = err
 			continue
 		}
-		done[i] = outcomeOf(results[n])
+		if done[i] = outcomeOf(results[n]); done[i].Err == nil && k.incomplete(all[i]) {
+			done[i].Incomplete = true
+			done[i].Text += "; GitLab tells its id and when it expires once gitlab-runner has run here and made .runner_system_id; they are written in then"
+		}
 	}
+}
+
+// incomplete reports whether a section that was delivered to has no id.
+func (k *keeper) incomplete(d agent.Delivery) bool {
+	now, err := k.files.Sections(d.Config)
+	return err == nil && d.Index < len(now) && now[d.Index].RunnerID == 0
 }
 
 // stepsFrom says for the journal what a delivery does.

@@ -112,6 +112,9 @@ func (e *Engine) completeGiven(ctx context.Context, op *operation) error {
 	case rekey.Valid:
 		op.issued.ExpiresAt = answer.ExpiresAt
 		op.issued.ID = answer.RunnerID
+		if answer.RunnerID == 0 && op.target.From == "" {
+			op.untold()
+		}
 		return nil
 	case rekey.Invalid:
 		return errFinal{rekey.Errorf(rekey.KindDenied, "%s refuses the token that was given (%s)", url, op.issued.Token).
@@ -119,6 +122,15 @@ func (e *Engine) completeGiven(ctx context.Context, op *operation) error {
 	}
 	return rekey.Errorf(rekey.KindUnavailable, "whether %s accepts the token that was given is unknown: %s", url, answer.Message).
 		WithHint("run `rekey fix` again when that GitLab answers: the token is sealed in the journal")
+}
+
+// untold notes that id and expiry are not in the section, and why: gitlab-runner would
+// take it for a token that never expires.
+func (op *operation) untold() {
+	const note = "GitLab told neither the id of the token nor when it expires, since this host has no .runner_system_id yet: gitlab-runner takes it for one that never expires; `rekey runner list` tells when it does"
+	if !slices.Contains(op.target.Notes, note) {
+		op.target.Notes = append(slices.Clone(op.target.Notes), note)
+	}
 }
 
 func (op *operation) appendsGiven() bool {
