@@ -53,6 +53,10 @@ any: for a timer that watches.`,
 				err = c.json(journalJSON(j.Dir, ops, in, false))
 			} else {
 				err = nil
+				if unfinished && len(ops) == 0 && len(j.Operations) > 0 {
+					c.paper().line("No operation is unfinished in %s: %s.", j.Dir, plural(len(j.Operations), "finished one is there", "finished ones are there"))
+					return nil
+				}
 				c.journalTable(j.Dir, ops, in)
 			}
 			if err == nil && unfinished && len(ops) > 0 {

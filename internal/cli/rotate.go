@@ -69,7 +69,7 @@ instance runner needs an administrator.`,
 	s.DurationVar(&in.RolloutWait, "rollout-timeout", 10*time.Minute, "with --host k8s://: how long new pods may take to be ready; then the rotation stays open")
 	s.DurationVar(&in.DrainTimeout, "drain-timeout", time.Hour, "how long the old record's jobs are waited for; then the rotation stays open")
 	s.StringVar(&in.Store, "store", "", "put the new token into this secret before anything else takes it; {name} and {host} stand for the section's and the host's (docs/guides/stores.md)")
-	s.BoolVar(&in.ByAgent, "deliver-by-agent", false, "with --store: hosts that are not reached from here follow it with `rekey agent`, which delivers; RUNNER is then a record's id")
+	s.BoolVar(&in.ByAgent, "deliver-by-agent", false, "with --store: hosts that are not reached from here follow it with rekey agent, which delivers; RUNNER is then a record's id")
 	s.StringVar(&in.Owners, "owners", "", "the owners file, for when a token was rotated (default: runners.owners.yaml here)")
 	s.StringArrayVarP(&in.Configs, "config", "c", nil, "config.toml; repeatable (default: the standard locations; CONFIG_FILE)")
 	s.BoolVar(&f.dryRun, "dry-run", false, "show the plan and stop; changes nothing anywhere")

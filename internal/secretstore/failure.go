@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 
 	"rekey"
 )
@@ -26,7 +27,11 @@ func OutcomeUnknown(err error) bool {
 
 // Unknown marks err so. The cause must hold no secret.
 func Unknown(ref Ref, err error) error {
-	return &rekey.Error{Kind: rekey.KindUnavailable, Msg: "write " + ref.String() + ": " + err.Error() + "; whether it was written is not known",
+	text := err.Error()
+	if !strings.Contains(text, ref.String()) { // most stores have said already of what they speak
+		text = "write " + ref.String() + ": " + text
+	}
+	return &rekey.Error{Kind: rekey.KindUnavailable, Msg: text + "; whether it was written is not known",
 		Hint: "look before writing again: `rekey secret get " + ref.String() + "`", Err: &unknownOutcome{err}}
 }
 
@@ -49,6 +54,16 @@ func Moved(ref Ref, why string) error {
 // Missing says that there is no such secret.
 func Missing(ref Ref, why string) *rekey.Error {
 	return rekey.Errorf(rekey.KindNotFound, "%s: %s", ref, why).WithHint("`rekey secret list %s` shows what is there; `rekey secret put %s` makes it", ref.place(), ref)
+}
+
+// NoVersion says that a secret may be there, and the version asked for is not.
+func NoVersion(ref Ref, why string) *rekey.Error {
+	return rekey.Errorf(rekey.KindNotFound, "%s: %s", ref, why).WithHint("`rekey secret list %s --versions` shows those that are there", ref)
+}
+
+// NoEarlier says that a version other than the current one was asked of what keeps none.
+func NoEarlier(ref Ref, why string) *rekey.Error {
+	return rekey.Errorf(rekey.KindNotFound, "%s: %s", ref, why).WithHint("`rekey secret get %s` without --version prints the one that is there now", ref)
 }
 
 // Cannot is what a store says of what it has no means for.

@@ -59,7 +59,8 @@ func (b *backend) renew(ctx context.Context, req *logical.Request, _ *framework.
 	return resp, nil
 }
 
-// revoke deletes the record; Vault tries again where it fails.
+// revoke deletes the record. Where it fails Vault tries again, but for a revocation
+// with -sync: that returns the error, and the lease stays.
 func (b *backend) revoke(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	rec, gl, err := b.lease(ctx, req)
 	if err != nil {

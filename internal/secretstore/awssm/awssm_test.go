@@ -214,6 +214,13 @@ func TestRefusals(t *testing.T) {
 		_, err := s.Get(t.Context(), r, "")
 		wants(t, code, err, c.kind, c.text)
 	}
+	line.Instead(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"__type": "ResourceNotFoundException", "message": "Secrets Manager can't find the specified secret value for VersionId: x"})
+	})
+	_, err := s.Get(t.Context(), r, "x")
+	wants(t, "a version that is not there", err, rekey.KindNotFound, "rekey secret list "+r.String()+" --versions")
 	line.Instead(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>CANARY", http.StatusForbidden) })
 	if _, err := s.Get(t.Context(), r, ""); err == nil {
 		t.Error("a page of a proxy: no error")
@@ -221,7 +228,7 @@ func TestRefusals(t *testing.T) {
 		secretstoretest.Sweep(t, err)
 	}
 	line.Instead(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	_, err := s.Put(t.Context(), r, secretstoretest.Token(1), secretstore.Put{})
+	_, err = s.Put(t.Context(), r, secretstoretest.Token(1), secretstore.Put{})
 	wants(t, "a line that breaks while looking", err, rekey.KindUnavailable, "answer was lost")
 	if secretstore.OutcomeUnknown(err) {
 		t.Error("a write that was never sent, since the look before it failed, is called unknown")

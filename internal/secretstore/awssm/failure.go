@@ -29,6 +29,8 @@ func fail(ref secretstore.Ref, what, action string, err error) error {
 	text := said(errors.New(api.ErrorMessage()))
 	var missing *types.ResourceNotFoundException
 	switch {
+	case errors.As(err, &missing) && strings.Contains(text, "VersionId"):
+		return secretstore.NoVersion(ref, text)
 	case errors.As(err, &missing):
 		return secretstore.Missing(ref, text)
 	case isScheduled(err):

@@ -30,7 +30,7 @@ func (s *Store) Get(_ context.Context, ref secretstore.Ref, version secretstore.
 	value := rekey.NewToken(text)
 	now := secretstore.Version(value.Fingerprint())
 	if version != "" && version != now {
-		return secretstore.Secret{}, secretstore.Missing(ref, "the environment keeps no earlier values")
+		return secretstore.Secret{}, secretstore.NoEarlier(ref, "the environment keeps no earlier values")
 	}
 	return secretstore.Secret{Value: value, Version: now}, nil
 }

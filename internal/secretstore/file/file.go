@@ -68,7 +68,7 @@ func (s *Store) Get(_ context.Context, ref secretstore.Ref, version secretstore.
 			return secretstore.Secret{Value: rekey.NewToken(v.Token), Version: v.Version, Meta: secretstore.FieldsMetadata(v.Meta), CreatedAt: v.At}, nil
 		}
 	}
-	return secretstore.Secret{}, secretstore.Missing(ref, "it holds no version "+string(version)+" (the last "+strconv.Itoa(keptVersions)+" are kept)")
+	return secretstore.Secret{}, secretstore.NoVersion(ref, "it holds no version "+string(version)+" (the last "+strconv.Itoa(keptVersions)+" are kept)")
 }
 
 // Put adds a version. The key is made when there is neither key nor file.

@@ -137,7 +137,7 @@ func (s *Store) Get(ctx context.Context, ref secretstore.Ref, want secretstore.V
 		return secretstore.Secret{}, rekey.Errorf(rekey.KindDenied, "%s: the variable is hidden: GitLab shows its value to jobs alone", ref).
 			WithHint("keep a token that must be read again in a variable that is masked, not hidden: delete this one and put it anew")
 	case want != "" && want != version(v):
-		return secretstore.Secret{}, secretstore.Missing(ref, "GitLab keeps no earlier values of a variable")
+		return secretstore.Secret{}, secretstore.NoEarlier(ref, "GitLab keeps no earlier values of a variable")
 	case v.Value.IsZero():
 		return secretstore.Secret{}, rekey.Errorf(rekey.KindInvalid, "%s: the variable is empty", ref).WithHint("write it: `rekey secret put %s`", ref)
 	}

@@ -132,7 +132,7 @@ func (s *Store) Get(ctx context.Context, ref secretstore.Ref, version secretstor
 	case value.IsZero():
 		return secretstore.Secret{}, rekey.Errorf(rekey.KindNotFound, "%s: the key is empty", ref).WithHint("write it: `rekey secret put %s`", ref)
 	case version != "" && string(version) != object.GetResourceVersion():
-		return secretstore.Secret{}, secretstore.Missing(ref, "Kubernetes keeps no earlier values of a Secret")
+		return secretstore.Secret{}, secretstore.NoEarlier(ref, "Kubernetes keeps no earlier values of a Secret")
 	}
 	return secretstore.Secret{Value: value, Version: secretstore.Version(object.GetResourceVersion()), Meta: secretstore.ParseMetadata(object.GetAnnotations()[annotation+ref.Key])}, nil
 }

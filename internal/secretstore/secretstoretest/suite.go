@@ -255,6 +255,9 @@ func (s suite) versions(t *testing.T) {
 		kind(t, "Versions", err, rekey.KindInvalid)
 		_, err = s.Store.Get(t.Context(), ref, first)
 		kind(t, "Get of an earlier version", err, rekey.KindNotFound)
+		if hint := rekey.HintOf(err); !strings.Contains(hint, "rekey secret get "+ref.String()) || strings.Contains(hint, "--versions`") {
+			t.Errorf("Get of an earlier version: the hint is %q, want the way to the one that is there", hint)
+		}
 		return
 	}
 	if err != nil {
@@ -265,6 +268,16 @@ func (s suite) versions(t *testing.T) {
 	}
 	if got := s.get(t, ref, first); got.Value != Token(1) || got.Version != first {
 		t.Errorf("the first version: got %v at %q", got.Value, got.Version)
+	}
+	other := s.Ref("versions-other")
+	foreign := s.put(t, other, Token(3), secretstore.Put{})
+	if foreign == first || foreign == second { // versions that count alike
+		foreign = "77"
+	}
+	_, err = s.Store.Get(t.Context(), ref, foreign)
+	kind(t, "Get of a version that is not there", err, rekey.KindNotFound)
+	if hint, want := rekey.HintOf(err), "`rekey secret list "+ref.String()+" --versions`"; !strings.Contains(hint, want) || strings.Contains(hint, "put") {
+		t.Errorf("Get of a version that is not there: the hint is %q, want %s alone", hint, want)
 	}
 }
 

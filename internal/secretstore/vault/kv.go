@@ -98,7 +98,7 @@ func (s *Store) read(ctx context.Context, ref secretstore.Ref, at place, version
 	var query map[string][]string
 	if version != "" {
 		if _, err := strconv.Atoi(string(version)); at.v2 && err != nil {
-			return document{}, secretstore.Missing(ref, "versions of Vault are numbers, not "+string(version))
+			return document{}, secretstore.NoVersion(ref, "versions of Vault are numbers, not "+string(version))
 		}
 		if at.v2 {
 			query = map[string][]string{"version": {string(version)}}
@@ -108,22 +108,25 @@ func (s *Store) read(ctx context.Context, ref secretstore.Ref, at place, version
 	if err != nil {
 		return document{}, s.fail(ref, request{"read", at.data(), "read", false}, err)
 	}
-	if answer == nil {
+	switch {
+	case answer == nil && query != nil: // Vault says the same of both
+		return document{}, secretstore.NoVersion(ref, "there is no version "+string(version)+" of it, or no such secret")
+	case answer == nil:
 		return document{}, secretstore.Missing(ref, "there is no such secret")
 	}
 	if !at.v2 {
 		doc := document{fields: answer.Data}
 		if version != "" && version != fieldVersion(doc.fields, ref.Key) {
-			return document{}, secretstore.Missing(ref, "this mount is KV version 1, which keeps no earlier values")
+			return document{}, secretstore.NoEarlier(ref, "this mount is KV version 1, which keeps no earlier values")
 		}
 		return doc, nil
 	}
-	return versioned(ref, answer.Data)
+	return versioned(ref, version, answer.Data)
 }
 
 // versioned reads an answer of version 2. The error of a deleted version comes with
 // the number, which check-and-set still counts from.
-func versioned(ref secretstore.Ref, data map[string]any) (document, error) {
+func versioned(ref secretstore.Ref, asked secretstore.Version, data map[string]any) (document, error) {
 	meta, _ := data["metadata"].(map[string]any)
 	fields, _ := data["data"].(map[string]any)
 	doc := document{fields: fields, version: number(meta["version"])}
@@ -134,6 +137,8 @@ func versioned(ref secretstore.Ref, data map[string]any) (document, error) {
 	destroyed, _ := meta["destroyed"].(bool)
 	deleted, _ := meta["deletion_time"].(string)
 	switch {
+	case destroyed && asked != "":
+		return doc, secretstore.NoVersion(ref, "version "+strconv.Itoa(doc.version)+" was destroyed")
 	case destroyed:
 		return doc, secretstore.Missing(ref, "version "+strconv.Itoa(doc.version)+" was destroyed").WithHint("write a new one: `rekey secret put %s`", ref)
 	case deleted != "":

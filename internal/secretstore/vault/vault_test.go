@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -331,6 +332,33 @@ func answers(t *testing.T, v *secretstoretest.VaultServer) {
 	}
 }
 
+// A version that is not there is no secret that is not there: the hint names the way
+// to those that are.
+func TestMissingVersions(t *testing.T) {
+	t.Parallel()
+	answer := map[string]string{
+		"9":   `{"errors":[]}`,
+		"2":   `{"data":{"data":null,"metadata":{"version":2,"destroyed":true,"deletion_time":""}}}`,
+		"old": "",
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, answer[req.URL.Query().Get("version")])
+	}))
+	defer server.Close()
+	r := ref(t, "vault://secret/versions?kv=2")
+	s := open(t, options(server.URL, byToken("x")))
+	for version := range answer {
+		_, err := s.Get(t.Context(), r, secretstore.Version(version))
+		wants(t, "version "+version, err, rekey.KindNotFound, version, "rekey secret list "+r.String()+" --versions")
+		if strings.Contains(rekey.HintOf(err), "put") {
+			t.Errorf("version %s: the hint is %q, want nothing about writing", version, rekey.HintOf(err))
+		}
+	}
+	_, err := s.Get(t.Context(), r, "")
+	wants(t, "no secret", err, rekey.KindNotFound, "no such secret", "rekey secret put")
+}
+
 // noRepetition: a write that fails without an answer that settles it is sent once,
 // and called unknown.
 func noRepetition(t *testing.T, v *secretstoretest.VaultServer) {
@@ -350,6 +378,9 @@ func noRepetition(t *testing.T, v *secretstoretest.VaultServer) {
 	defer front.Close()
 	_, err := open(t, options(front.URL, byToken(v.Root))).Put(t.Context(), r, secretstoretest.Token(2), secretstore.Put{})
 	wants(t, "a write that failed", err, rekey.KindUnavailable, "whether it was written is not known", "rekey secret get")
+	if n := strings.Count(err.Error(), r.String()); n != 1 {
+		t.Errorf("the error names the secret %d times, want once: %v", n, err)
+	}
 	if !secretstore.OutcomeUnknown(err) || writes.Load() != 1 {
 		t.Errorf("unknown = %v after %d writes, want true after 1", secretstore.OutcomeUnknown(err), writes.Load())
 	}
