@@ -106,7 +106,7 @@ func (e *Engine) giveUp(ctx context.Context, op *operation) Undone {
 	u.Text += more + op.remains()
 	if err != nil {
 		u.Err = rekey.Errorf(rekey.KindOf(err), "%s%w", u.Text, err).
-			WithHint("%s", orElse(rekey.HintOf(err), fmt.Sprintf("run `rekey fix --abort` again with a user token for %s, when it answers: the config is not touched again", op.target.GitLab)))
+			WithHint("%s", repeated(op, "rekey fix --abort", err))
 		return u
 	}
 	u.Err = op.journal.Write(rekey.StepEnd, rekey.PhaseOutcome, resultFacts{Status: rekey.StatusFailed, Undone: true}, nil)
@@ -124,11 +124,4 @@ func (op *operation) remains() string {
 		return fmt.Sprintf("; whether runner %d got a new token is unknown, and nobody holds it if so: `rekey fix` gives the section one", op.target.RunnerID)
 	}
 	return ""
-}
-
-func orElse(text, other string) string {
-	if text != "" {
-		return text
-	}
-	return other
 }

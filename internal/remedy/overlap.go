@@ -185,12 +185,17 @@ func (e *Engine) drain(ctx context.Context, op *operation) (any, string, error) 
 		return nil, "", err
 	}
 	limit := orDefault(e.Options.DrainTimeout, time.Hour)
-	for p, told := e.patience(limit), false; ; {
+	for p, told, away := e.patience(limit), false, false; ; {
 		busy, err := e.busy(ctx, gl, op)
-		if err == nil && !busy {
-			return nil, done, nil
+		silent := err != nil && !isStop(err) && rekey.KindOf(err) == rekey.KindUnavailable
+		if silent != away && ctx.Err() == nil {
+			away = silent
+			e.tellAway(op, limit, silent, err)
 		}
-		if isStop(err) || err != nil && rekey.KindOf(err) != rekey.KindUnavailable {
+		switch {
+		case err == nil && !busy:
+			return nil, done, nil
+		case err != nil && !silent:
 			return nil, "", err
 		}
 		if busy && !told {
@@ -200,7 +205,10 @@ func (e *Engine) drain(ctx context.Context, op *operation) (any, string, error) 
 		if p.wait(ctx) {
 			continue
 		}
-		if err == nil && ctx.Err() == nil && e.WaitOn != nil && e.WaitOn(op.target, limit) {
+		if ctx.Err() != nil {
+			return nil, "", interrupted(rekey.StepDrain)
+		}
+		if err == nil && e.WaitOn != nil && e.WaitOn(op.target, limit) {
 			p = e.patience(limit)
 			continue
 		}
@@ -210,6 +218,16 @@ func (e *Engine) drain(ctx context.Context, op *operation) (any, string, error) 
 		}
 		return nil, "", err
 	}
+}
+
+// tellAway says that GitLab has stopped answering, with what came instead, or that it
+// answers again.
+func (e *Engine) tellAway(op *operation, limit time.Duration, away bool, err error) {
+	text := "GitLab answers again"
+	if away {
+		text = fmt.Sprintf("GitLab does not answer whether a job runs on runner %d; waiting for it, %s at most: %v", op.target.RunnerID, limit, err)
+	}
+	e.tell(op, rekey.StepDrain, text, nil)
 }
 
 // busy reports whether a job runs on the old record.

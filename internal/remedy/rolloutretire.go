@@ -195,7 +195,7 @@ func (e *Engine) left(ctx context.Context, op *operation) error {
 			return nil
 		}
 		if !p.wait(ctx) {
-			return rekey.Errorf(rekey.KindUnavailable, "%d pods that use it still end their jobs", now.Others)
+			return rekey.Errorf(rekey.KindUnavailable, "%w", errServing(fmt.Sprintf("%d pods that use it still end their jobs", now.Others)))
 		}
 	}
 }

@@ -71,9 +71,12 @@ func (s *Store) makeKey() (*age.X25519Identity, error) {
 		return nil, err
 	}
 	defer unlock()
-	if ids, err := s.List(); err != nil || len(ids) > 0 {
-		return nil, rekey.Errorf(rekey.KindConflict, "%s is gone, but %d journals sealed with it are there", s.keyPath(), len(ids)).
-			WithHint("restore the key, or move %s away: what it sealed cannot be opened without the key", s.operations())
+	ids, err := s.List()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ids) > 0:
+		return nil, s.keyLost(len(ids))
 	}
 	key, err := age.GenerateX25519Identity()
 	if err != nil {

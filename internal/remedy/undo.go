@@ -88,11 +88,23 @@ func (op *operation) keepsNew() error {
 
 // atGitLab says what of an undo is left to do.
 func atGitLab(op *operation, text string, err error) error {
-	next := fmt.Sprintf("run `rekey fix --undo --run %s` again with a user token for %s, when it answers: the config is not touched again", runOf(op.id), op.target.GitLab)
-	if hint := rekey.HintOf(err); hint != "" {
-		next = hint + "; then " + next
+	return rekey.Errorf(rekey.KindOf(err), "%s%w", text, err).WithHint("%s", repeated(op, "rekey fix --undo --run "+runOf(op.id), err))
+}
+
+// repeated is the next step where GitLab, or a job there, kept err from being nil:
+// the same command again, once that is out of the way.
+func repeated(op *operation, command string, err error) string {
+	hint := rekey.HintOf(err)
+	switch again := fmt.Sprintf("run `%s` again", command); {
+	case errors.As(err, new(errServing)):
+		return again + " when no job runs on it any more: the config is not touched again"
+	case strings.Contains(hint, command):
+		return hint
+	case hint != "":
+		return fmt.Sprintf("%s; then %s: the config is not touched again", hint, again)
+	default:
+		return fmt.Sprintf("%s with a user token for %s, when it answers: the config is not touched again", again, op.target.GitLab)
 	}
-	return rekey.Errorf(rekey.KindOf(err), "%s%w", text, err).WithHint("%s", next)
 }
 
 // edits returns the operations of a run that edited a config, or are open, and
@@ -391,12 +403,17 @@ func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, aga
 	return err
 }
 
+// errServing says that jobs run on a record that is to go.
+type errServing string
+
+func (e errServing) Error() string { return string(e) }
+
 // idle fails while a job runs on a record that has served.
 func (e *Engine) idle(ctx context.Context, gl GitLab, id rekey.RunnerID) error {
 	paused := true
 	r, err := gl.UpdateRunner(ctx, id, rekey.RunnerEdit{Paused: &paused})
 	if err == nil && r.Busy != nil && *r.Busy {
-		return rekey.Errorf(rekey.KindUnavailable, "a job runs on it; it is paused and gets no more")
+		return rekey.Errorf(rekey.KindUnavailable, "%w", errServing("a job runs on it; it is paused and gets no more"))
 	}
 	return err
 }
