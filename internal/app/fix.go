@@ -147,6 +147,7 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	if f.stores, err = a.storeStep(in); err != nil {
 		return nil, err
 	}
+	f.stores.ask, f.stores.given = f.asksAbout, given
 	if err := f.reachFar(ctx, in.allHosts); err != nil {
 		f.Close()
 		return nil, err
@@ -170,6 +171,15 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
 	f.engine.Secrets = f.stores.secret
 	return f, nil
+}
+
+// asksAbout asks the target's GitLab about a token that is not the section's.
+func (f *Fix) asksAbout(ctx context.Context, t rekey.Target, token rekey.Token) rekey.Answer {
+	q := remedy.Question{Config: t.Config, URL: t.URL, Token: token}
+	if t.Host == "" {
+		q.SystemID = f.host.SystemID(t.Config)
+	}
+	return f.probe()(ctx, q)
 }
 
 // probe asks nothing where no request may carry a runner token.

@@ -17,6 +17,9 @@ import (
 type storeStep struct {
 	stores  *Stores
 	pattern *secretstore.Pattern // nil: plans put nothing into a store
+	// ask asks the target's GitLab about a token that was found in a store.
+	ask   func(ctx context.Context, t rekey.Target, token rekey.Token) rekey.Answer
+	given rekey.Token // what goes into the section, where it is known beforehand
 }
 
 func (a *App) storeStep(in FixInput) (storeStep, error) {
@@ -136,7 +139,7 @@ func (s storeStep) look(owner func(rekey.Target) string) func(context.Context, r
 		}
 		stored.Swap, stored.Version = string(f.Swap), stored.Held.Version
 		stored.Notes = storeNotes(f)
-		return stored, judgeStored(&stored, t)
+		return stored, s.judgeStored(ctx, &stored, t)
 	}
 }
 
@@ -156,22 +159,47 @@ func storeNotes(f secretstore.Features) []string {
 	return notes
 }
 
-// judgeStored refuses to write over what is no runner token, or another record's.
-func judgeStored(s *remedy.Stored, t rekey.Target) error {
-	if s.Held.Token.IsZero() {
+// judgeStored refuses to write over what is no runner token, or another record's. Where
+// nobody wrote beside a token whose it is, GitLab is asked: a good one that the section
+// does not have is somebody else's.
+func (s storeStep) judgeStored(ctx context.Context, found *remedy.Stored, t rekey.Target) error {
+	held := found.Held
+	if held.Token.IsZero() {
 		return nil
 	}
-	s.Holds = s.Held.Token.Fingerprint()
-	j := secretstore.Judge(s.Held.Token)
+	found.Holds = held.Token.Fingerprint()
+	rotated := len(t.Causes) == 0
+	j := secretstore.Judge(held.Token)
 	switch {
 	case !j.Fit && !j.Mended:
-		return rekey.Errorf(rekey.KindInvalid, "%s holds something else than a runner token, and it is not written over: %s", s.Ref, j.Problem).
-			WithHint("name another secret, or take that one away with `rekey secret rm %s`", s.Ref)
-	case s.Held.RunnerID != 0 && t.RunnerID != 0 && s.Held.RunnerID != t.RunnerID && s.Holds != t.Before && len(t.Causes) == 0:
-		return rekey.Errorf(rekey.KindConflict, "%s holds the token of runner %d, not of runner %d", s.Ref, s.Held.RunnerID, t.RunnerID).
-			WithHint("name the right secret; or, where that runner is gone, take its token away with `rekey secret rm %s`", s.Ref)
+		return noToken(found.Ref, j.Problem)
+	case found.Holds == t.Before, held.Token == s.given:
+		return nil
+	case held.RunnerID != 0 && t.RunnerID != 0 && held.RunnerID != t.RunnerID && rotated:
+		return rekey.Errorf(rekey.KindConflict, "%s holds the token of runner %d, not of runner %d", found.Ref, held.RunnerID, t.RunnerID).
+			WithHint("name the right secret; or, where that runner is gone, take its token away with `rekey secret rm %s`", found.Ref)
+	case held.RunnerID != 0 && held.RunnerID == t.RunnerID:
+		return nil
+	case j.Fit && held.RunnerID == 0 && held.Token.Kind() == rekey.TokenUnknown:
+		return noToken(found.Ref, "it has the shape of none")
+	case s.ask == nil, j.Mended, t.Config == "": // without a section the secret has to say whose it is
+		return nil
+	}
+	answer := s.ask(ctx, t, held.Token)
+	switch verdict := answer.Verdict(); {
+	case verdict == rekey.Valid && (rotated || answer.RunnerID != t.RunnerID):
+		return rekey.Errorf(rekey.KindConflict, "%s holds another token (%s) than the section, and GitLab takes it: it is another runner's", found.Ref, held.Token).
+			WithHint("name the right secret; should it be the section's, `rekey agent --once --store %s` delivers it", found.Ref)
+	case verdict == rekey.Unknown && rotated:
+		return rekey.Errorf(rekey.KindUnavailable, "%s holds another token (%s) than the section, and whose it is cannot be told: %s", found.Ref, held.Token, answer.Message).
+			WithHint("where it is old, take it away with `rekey secret rm %s`", found.Ref)
 	}
 	return nil
+}
+
+func noToken(ref, problem string) error {
+	return rekey.Errorf(rekey.KindInvalid, "%s holds something else than a runner token, and it is not written over: %s", ref, problem).
+		WithHint("name another secret, or take that one away with `rekey secret rm %s`", ref)
 }
 
 // hostName is what {host} stands for: the machine on which the target's config is.

@@ -79,7 +79,7 @@ func (c *command) abortText(done app.Aborted) {
 	for _, r := range done.Finished {
 		text := fmt.Sprintf("%s: a reset of runner %d cannot be taken back, so its token was brought into the section", r.Status, r.RunnerID)
 		if r.Reason != "" {
-			text = fmt.Sprintf("%s: a reset of runner %d cannot be taken back, and its token is not in the section yet: %s", r.Status, r.RunnerID, r.Reason)
+			text = fmt.Sprintf("%s: a reset of runner %d cannot be taken back, and it is not finished: %s", r.Status, r.RunnerID, r.Reason)
 		}
 		mark := p.green("✔ ")
 		if r.Reason != "" {

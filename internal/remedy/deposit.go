@@ -189,7 +189,11 @@ func (e *Engine) displaceable(ctx context.Context, op *operation, held Held) err
 		says = "GitLab's answer to it: " + string(a.Kind)
 	}
 	ref := op.target.Store.Ref
-	return stop(fmt.Sprintf("see who writes it (`rekey secret list %s --versions`); `rekey secret rm %s`, then `rekey fix --resume` writes the new token; `rekey fix --abort` leaves the store as it is", ref, ref),
+	next := fmt.Sprintf("see who writes it (`rekey secret list %s --versions`); `rekey secret rm %s`, then `rekey fix --resume` writes the new token", ref, ref)
+	if !op.irrevocable() {
+		next += "; `rekey fix --abort` leaves the store as it is"
+	}
+	return stop(next,
 		"somebody else wrote %s meanwhile: it holds a token (%s) that is neither the one from before nor the new one (%s); %s", ref, held.Token, op.issued.Token, says)
 }
 
