@@ -82,7 +82,7 @@ func (op *operation) keepsNew() error {
 	if !op.ended {
 		next = "`rekey fix --resume` brings the new token to where it belongs"
 	}
-	return rekey.Errorf(rekey.KindInvalid, "section %q of %s is not put back: its token was good until GitLab replaced it, and is refused since", op.target.Name, op.target.Config).
+	return rekey.Errorf(rekey.KindConflict, "section %q of %s is not put back: its token was good until GitLab replaced it, and is refused since", op.target.Name, op.target.Config).
 		WithHint("%s", next)
 }
 
