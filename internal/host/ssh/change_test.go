@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -449,6 +450,9 @@ func TestReloadSignalsTheProcessThatUsesTheConfig(t *testing.T) {
 	if err := exec.Command("mkfifo", filepath.Join(dir, "fifo")).Run(); err != nil {
 		t.Fatal(err)
 	}
+	heard := make(chan os.Signal, 1) // under nohup a child could not trap what it finds ignored
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", script, "run", "--config", config)
 	cmd.Args[0] = "gitlab-runner"
 	if err := cmd.Start(); err != nil {
