@@ -89,7 +89,7 @@ type FixInput struct {
 	Leftover string
 	// FromDiff is the file of a comparison with a snapshot: its sections alone are
 	// repaired, in stages, and no further stage is begun once AbortAfter of them
-	// have failed (0: never). KeyFile is as in SnapshotInput.
+	// have failed or lost the answer to their reset (0: never). KeyFile is as in SnapshotInput.
 	FromDiff   string
 	AbortAfter int
 	KeyFile    string

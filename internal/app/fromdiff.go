@@ -93,7 +93,7 @@ func (f *Fix) remember(p *remedy.Planner) (left []rekey.Left) {
 var stages = []int{1, 15, 64, 256}
 
 // staged applies a plan in stages, and begins no further one once AbortAfter
-// repairs have failed.
+// repairs have failed, or had to replace a record that was to be reset.
 func (f *Fix) staged(ctx context.Context, plan rekey.Plan) ([]rekey.Result, error) {
 	var results []rekey.Result
 	failures := 0
@@ -113,8 +113,9 @@ func (f *Fix) staged(ctx context.Context, plan rekey.Plan) ([]rekey.Result, erro
 		if err != nil {
 			return results, err
 		}
-		for _, r := range done {
-			if r.Status == rekey.StatusFailed || r.Status == rekey.StatusOpen {
+		for i, r := range done {
+			replaced := stage[i].Remedy == rekey.RemedyReset && r.RunnerID != stage[i].RunnerID // the answer to its reset was lost
+			if r.Status == rekey.StatusFailed || r.Status == rekey.StatusOpen || replaced {
 				failures++
 			}
 		}
@@ -127,7 +128,7 @@ func notBegun(targets []rekey.Target) []rekey.Result {
 	for _, t := range targets {
 		results = append(results, rekey.Result{Config: t.Config, Index: t.Index, Name: t.Name, RunnerID: t.RunnerID, Status: rekey.StatusFailed,
 			Proof:  rekey.Proof{Level: rekey.ProofNone},
-			Reason: "not begun: too many failed before it (--abort-after)", Next: "find out why those failed, then give the same command again"})
+			Reason: "not begun: too many before it failed or lost the answer to their reset (--abort-after)", Next: "find out why, then give the same command again"})
 	}
 	return results
 }

@@ -65,7 +65,7 @@ that a colleague made: --token-file FILE, or - for standard input.`,
 	s.BoolVar(&f.resume, "resume", false, "finish what an earlier run left open, and begin nothing new")
 	s.BoolVar(&f.abort, "abort", false, "give up what an earlier run left open: undo what can be undone, and say what cannot")
 	s.StringVar(&in.FromDiff, "from-diff", "", "repair the sections that a comparison names (rekey snapshot diff FILE -o json), in stages")
-	s.IntVar(&in.AbortAfter, "abort-after", 5, "with --from-diff: begin nothing further once so many repairs have failed; 0 never stops")
+	s.IntVar(&in.AbortAfter, "abort-after", 5, "with --from-diff: begin nothing further once so many repairs have failed or lost the answer to their reset; 0 never stops")
 	s.StringVar(&in.KeyFile, "key-file", "", "with --from-diff: the key of the snapshot (default: snapshot.key in the state directory)")
 	s.StringVar(&f.run, "run", "", "with --undo: the run to undo, instead of the last")
 	s.StringVarP(&f.output, "output", "o", "text", "text, or json for programs")

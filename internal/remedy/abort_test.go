@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rekey"
+	"rekey/internal/lab/labtest"
 	"rekey/internal/remedy"
 )
 
@@ -231,5 +232,35 @@ func TestARunStopsAfterSoManyFailures(t *testing.T) {
 	}
 	if open := w.resume(); len(open) != 0 {
 		t.Errorf("still open: %+v", open)
+	}
+}
+
+// So does one whose resets are all answered by nothing: each costs a runner its
+// record.
+func TestARunStopsAfterSoManyLostResets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var sections []section
+	for i := range 40 {
+		r := w.Runner("instance", 0, labtest.M{"tag_list": []string{"deploy"}})
+		sections = append(sections, section{fmt.Sprint("s", i), fmt.Sprintf("glrt-CANARYdead%012d", i), r.ID})
+	}
+	w.write(sections...)
+	var targets []rekey.Target
+	for i := range sections {
+		targets = append(targets, w.target(i, rekey.RemedyReset))
+	}
+	w.lose["reset"] = true
+	e := w.engine()
+	e.Options.AbortAfter = 3
+	results, err := e.Apply(t.Context(), rekey.Plan{Targets: targets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tried := w.calls["reset"]; tried < 3 || tried > 16 {
+		t.Errorf("%d resets were sent, want at least 3 and no more than are begun side by side", tried)
+	}
+	if last := results[len(results)-1]; last.Status != rekey.StatusFailed || !strings.Contains(last.Reason, "lost the answer") {
+		t.Errorf("the last is %+v, want it not begun", last)
 	}
 }

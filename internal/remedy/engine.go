@@ -27,8 +27,8 @@ type Options struct {
 	// Proof is how far a repair is to be proved; "": as far as can be had. Nothing
 	// beyond it is looked at, and a Result says when it was not reached.
 	Proof rekey.ProofLevel
-	// AbortAfter is how many failures end a run: what was not begun by then is not
-	// begun. 0: none does.
+	// AbortAfter is how many failures, and resets whose answer was lost, end a run:
+	// what was not begun by then is not begun. 0: none does.
 	AbortAfter int
 	// MaxAge is the age at which a token is due, whether it expires or not; 0: none.
 	MaxAge time.Duration
@@ -198,7 +198,9 @@ func (e *Engine) run(ctx context.Context, ops []*operation) []rekey.Result {
 		mu.Lock()
 		defer mu.Unlock()
 		errs[op] = errors.Join(errs[op], err)
-		e.failures.Add(1)
+		if !op.replaced { // which counted
+			e.failures.Add(1)
+		}
 	}
 	e.failures.Store(0)
 	e.unloaded(configsOf(ops)...)

@@ -217,6 +217,7 @@ func (e *Engine) replaceRecord(op *operation) error {
 		return err
 	}
 	op.replaced = true
+	e.failures.Add(1) // a GitLab that loses its answers costs each runner its record
 	e.tell(op, rekey.StepReset, "the answer to the reset was lost; the record is replaced by a new one instead of being reset again", nil)
 	return errReplaced
 }

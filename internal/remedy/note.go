@@ -35,14 +35,21 @@ func (p *Planner) createNotes(t rekey.Target) []string {
 // resetNotes speak of the lost answer: a reset is not repeated, a new record
 // takes the old one's place.
 func (p *Planner) resetNotes(t rekey.Target) []string {
-	var notes []string
-	if scopes, known := p.Rights(t.GitLab); known && !hasAny(scopes, "api", "create_runner") {
-		notes = append(notes, "should GitLab's answer be lost, the record cannot be replaced by a new one: the user token has manage_runner, but neither create_runner nor api")
+	scopes, known := p.Rights(t.GitLab)
+	return []string{lostResetNote(t, known && !hasAny(scopes, "api", "create_runner"))}
+}
+
+// lostResetNote says what becomes of a record whose reset was answered by nothing
+// or with a 5xx: the token may be a new one that nobody has.
+func lostResetNote(t rekey.Target, mayNotCreate bool) string {
+	const lost = "should GitLab's answer to the reset be lost or a 5xx, "
+	switch n := len(t.Attributes.Tags); {
+	case mayNotCreate:
+		return lost + "the record cannot be replaced by a new one: the user token has manage_runner, but neither create_runner nor api"
+	case n > tagLimit:
+		return fmt.Sprintf(lost+"the record cannot be replaced by a new one: it has %d tags, and GitLab takes %d", n, tagLimit)
 	}
-	if n := len(t.Attributes.Tags); n > tagLimit {
-		notes = append(notes, fmt.Sprintf("should GitLab's answer be lost, the record cannot be replaced by a new one: it has %d tags, and GitLab takes %d", n, tagLimit))
-	}
-	return notes
+	return fmt.Sprintf(lost+"it is not repeated: a new record, with another id, takes the place of runner %d", t.RunnerID)
 }
 
 // unseenProjects warns of assignments that the copy of a record will not have.

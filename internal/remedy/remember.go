@@ -59,6 +59,6 @@ func (e *Engine) leaveRest(rest []*operation, failed func(*operation, error)) {
 	n := e.failures.Load()
 	for _, op := range rest {
 		failed(op, stop("find out why those failed, then give the same command again; a higher --abort-after goes on in spite of failures",
-			"not begun, because %d failed before it", n))
+			"not begun, because %d before it failed or lost the answer to their reset", n))
 	}
 }

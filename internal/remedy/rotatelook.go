@@ -271,9 +271,8 @@ func (p *RotationPlanner) notes(h held, f found, t rekey.Target) []string {
 		}
 	} else {
 		notes = append(notes, "polls are refused from the reset until gitlab-runner has loaded the config, a few seconds; running jobs go on")
-		if scopes, known := p.Rights(t.GitLab); known && !hasAny(scopes, "api", "create_runner") {
-			notes = append(notes, "should GitLab's answer be lost, the record cannot be replaced by a new one: the user token has manage_runner, but neither create_runner nor api")
-		}
+		scopes, known := p.Rights(t.GitLab)
+		notes = append(notes, lostResetNote(t, known && !hasAny(scopes, "api", "create_runner")))
 	}
 	if f.record.Scope == rekey.ScopeProject && !p.Admin(t.GitLab) {
 		notes = append(notes, fmt.Sprintf("runner %d is assigned to the projects that this user may see (%d); only an administrator sees them all, and an assignment that is not seen is not carried over", f.record.ID, len(f.record.Projects)))
