@@ -1,6 +1,7 @@
 package awssm_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -70,7 +71,7 @@ func wants(t *testing.T, what string, err error, kind rekey.Kind, texts ...strin
 func TestSecretsManager(t *testing.T) {
 	t.Parallel()
 	url := secretstoretest.Moto(t)
-	for name, test := range map[string]func(*testing.T, string){"stages": stages, "foreign rotation": foreignRotation, "killed between": killedBetween, "shapes": shapes, "deleted": deleted} {
+	for name, test := range map[string]func(*testing.T, string){"stages": stages, "foreign rotation": foreignRotation, "unseen rotation": unseenRotation, "killed between": killedBetween, "shapes": shapes, "deleted": deleted} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, url) })
 	}
 }
@@ -118,6 +119,55 @@ func foreignRotation(t *testing.T, url string) {
 	wants(t, "Put during a rotation", err, rekey.KindConflict, "another rotation is under way", "--remove-from-version-id "+id)
 	if got, err := s.Get(t.Context(), r, ""); err != nil || got.Version != before {
 		t.Errorf("after the conflict: %s, %v, want %s", got.Version, err, before)
+	}
+}
+
+// unseenRotation: where AWS does not tell whether a rotation is under way nothing is
+// written, and its label stays where it is.
+func unseenRotation(t *testing.T, url string) {
+	for code, c := range map[string]struct {
+		status int
+		kind   rekey.Kind
+	}{
+		"ThrottlingException": {400, rekey.KindUnavailable}, "AccessDeniedException": {400, rekey.KindDenied}, "InternalServiceError": {500, rekey.KindUnavailable},
+	} {
+		s, r := open(url), ref(t, "unseen/"+code)
+		before, err := s.Put(t.Context(), r, secretstoretest.Token(1), secretstore.Put{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := "aaaaaaaa-bbbb-cccc-dddd-" + fmt.Sprintf("%012d", len(code))
+		if _, err := raw(t, url).PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: &r.Name, SecretString: aws.String("CANARYtheirs"), ClientRequestToken: &id, VersionStages: []string{"AWSPENDING"}}); err != nil {
+			t.Fatal(err)
+		}
+		line := secretstoretest.NewLine(t, url, nil)
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			body, _ := io.ReadAll(req.Body)
+			if strings.Contains(string(body), `"VersionStage":"AWSPENDING"`) && strings.HasSuffix(req.Header.Get("X-Amz-Target"), ".GetSecretValue") {
+				w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+				w.WriteHeader(c.status)
+				_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": "no"})
+				return
+			}
+			req.Body = io.NopCloser(bytes.NewReader(body))
+			line.ServeHTTP(w, req)
+		}))
+		defer front.Close()
+		_, err = open(front.URL).Put(t.Context(), r, secretstoretest.Token(2), secretstore.Put{})
+		wants(t, code, err, c.kind, "look for another rotation of "+r.String())
+		if secretstore.OutcomeUnknown(err) {
+			t.Errorf("%s: a write that was never sent is called unknown: %v", code, err)
+		}
+		if got, err := s.Get(t.Context(), r, ""); err != nil || got.Version != before {
+			t.Errorf("%s: the current version is %s, %v, want %s", code, got.Version, err, before)
+		}
+		theirs, err := raw(t, url).GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: &r.Name, VersionStage: aws.String("AWSPENDING")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if on := aws.ToString(theirs.VersionId); on != id {
+			t.Errorf("%s: AWSPENDING is on %s, want it on %s still", code, on, id)
+		}
 	}
 }
 

@@ -143,12 +143,18 @@ func (s *Store) isCurrent(ctx context.Context, ref secretstore.Ref, id string) b
 }
 
 // pend stores the text as AWSPENDING. What a killed rekey left there is used when it is
-// the same; somebody else's rotation is left alone.
+// the same; somebody else's rotation is left alone. A look that fails tells nothing, and
+// a label moved then might be that of a rotation under way.
 func (s *Store) pend(ctx context.Context, c *secretsmanager.Client, ref secretstore.Ref, doc document, text string) (string, error) {
 	bounded, stop := context.WithTimeout(ctx, s.opts.Patience)
 	defer stop()
 	before, err := c.GetSecretValue(bounded, &secretsmanager.GetSecretValueInput{SecretId: &ref.Name, VersionStage: aws.String(pending)})
-	if err == nil && aws.ToString(before.VersionId) != doc.id {
+	var none *types.ResourceNotFoundException
+	switch {
+	case errors.As(err, &none):
+	case err != nil:
+		return "", fail(ref, "look for another rotation of", "GetSecretValue", err)
+	case aws.ToString(before.VersionId) != doc.id:
 		switch there := aws.ToString(before.VersionId); {
 		case aws.ToString(before.SecretString) == text:
 			return there, nil
