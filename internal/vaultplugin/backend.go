@@ -20,7 +20,7 @@ type backend struct {
 	inFlight map[string]struct{} // markers of creations under way in this process
 	swept    time.Time
 
-	register sync.Mutex // held from counting a role's records until one more is written down
+	register sync.Mutex // held from reading the records written down until what follows of it is written; never while GitLab is asked
 }
 
 const backendHelp = `The rekey engine issues GitLab runners. Reading creds/ROLE creates a runner record

@@ -50,13 +50,38 @@ func (b *backend) renew(ctx context.Context, req *logical.Request, _ *framework.
 	if r == nil {
 		return refusal(rekey.Errorf(rekey.KindNotFound, "the role %s is gone: its leases end with their time", rec.Role))
 	}
-	rec.Due = b.due(time.Unix(rec.Born, 0), r.MaxTTL)
-	if err := rec.put(ctx, req.Storage); err != nil {
-		return nil, err
+	if err := b.extend(ctx, req.Storage, rec, b.due(rec.issued(req.Secret), r.MaxTTL)); err != nil {
+		return refusal(err)
 	}
 	resp := &logical.Response{Secret: req.Secret}
 	resp.Secret.TTL, resp.Secret.MaxTTL = rec.limits(r.TTL, r.MaxTTL)
 	return resp, nil
+}
+
+// issued is when Vault made the lease, by Vault's clock; Born, which is GitLab's, where
+// Vault does not say or GitLab's clock is ahead.
+func (r *record) issued(s *logical.Secret) time.Time {
+	if born := time.Unix(r.Born, 0); born.After(s.IssueTime) {
+		return born
+	}
+	return s.IssueTime
+}
+
+// extend moves the record's Due to due, never back: Vault may refuse the renewal after
+// the engine agreed, as past a max_ttl that was lowered, and then keeps the lease as
+// it was.
+func (b *backend) extend(ctx context.Context, s logical.Storage, rec *record, due int64) error {
+	b.register.Lock()
+	defer b.register.Unlock()
+	stored, err := rec.stored(ctx, s)
+	if err != nil {
+		return err
+	}
+	rec.Due = due
+	if stored != nil {
+		rec.Due = max(stored.Due, due)
+	}
+	return rec.put(ctx, s)
 }
 
 // revoke deletes the record. Where it fails Vault tries again, but for a revocation
