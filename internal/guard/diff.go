@@ -90,7 +90,6 @@ type comparison struct {
 	was, now        Snapshot
 	before, present map[recordKey]Record
 	diff            Diff
-	met             []bool // sections of now that were found
 }
 
 // Compare says what is stale. Both snapshots were made with one key, and now has
@@ -100,14 +99,15 @@ func Compare(was, now Snapshot) (Diff, error) {
 		return Diff{}, rekey.Errorf(rekey.KindConflict, "the snapshot was made with another key (%s, here is %s): its marks cannot be compared", was.Key, now.Key).
 			WithHint("name the key of that host with --key-file; it lies in its state directory as snapshot.key")
 	}
-	c := &comparison{was: was, now: now, before: index(was.Records), present: index(now.Records), met: make([]bool, len(now.Sections)),
+	c := &comparison{was: was, now: now, before: index(was.Records), present: index(now.Records),
 		diff: Diff{Schema: SchemaDiff, SnapshotAt: was.TakenAt, At: now.TakenAt, Key: now.Key, Sections: []StaleSection{}, Records: []StaleRecord{}, Notes: []string{},
 			Unread: append([]string{}, now.Unread...)}}
-	for _, s := range was.Sections {
-		c.section(s)
+	found := matchSections(was.Sections, now.Sections)
+	for i, s := range was.Sections {
+		c.section(s, found.matches[i])
 	}
 	for i, s := range now.Sections {
-		if !c.met[i] {
+		if !found.used[i] {
 			c.newSection(s)
 		}
 	}
@@ -127,64 +127,74 @@ func index(records []Record) map[recordKey]Record {
 }
 
 // section compares one section of the snapshot with what its config has now.
-func (c *comparison) section(was Section) {
-	i := c.find(was)
-	if i < 0 {
-		if !slices.ContainsFunc(c.now.Sections, func(s Section) bool { return s.Config == was.Config }) && len(c.now.Unread) > 0 {
-			return // its config cannot be read, which Unread tells
-		}
-		c.stale(SectionGone, was, was, "%s has no such section any more", was.Config)
+func (c *comparison) section(was Section, found match) {
+	if found.now < 0 {
+		c.lost(was, found)
 		return
 	}
-	c.met[i] = true
-	now := c.now.Sections[i]
+	now := c.now.Sections[found.now]
 	switch {
 	case now.Verdict == rekey.Unknown:
-		c.stale(Untold, was, now, "whether the token is good cannot be told%s", because(now.Seen))
+		c.stale(Untold, now, c.memory(was, now, found), "whether the token is good cannot be told%s", because(now.Seen))
 	case now.Verdict == rekey.Valid && was.Verdict == rekey.Invalid && was.Token == now.Token:
-		c.stale(OlderTokenGood, was, now, "the token was refused on %s and is accepted again: GitLab went back to before it was replaced, and the one that replaced it is refused", day(c.was.TakenAt))
+		c.stale(OlderTokenGood, now, recordOf(was), "the token was refused on %s and is accepted again: GitLab went back to before it was replaced, and the one that replaced it is refused", day(c.was.TakenAt))
 	case now.Verdict == rekey.Valid:
 		c.diff.Intact++
 	default:
-		c.refused(was, now)
+		c.refused(was, now, found)
 	}
 }
 
-// find looks for a section again: the same place and name, else the name alone.
-func (c *comparison) find(was Section) int {
-	found := -1
-	for i, s := range c.now.Sections {
-		if c.met[i] || s.Config != was.Config || s.Name != was.Name || s.URL != was.URL {
-			continue
-		}
-		if s.Index == was.Index {
-			return i
-		}
-		if found < 0 || s.Token == was.Token {
-			found = i
-		}
+// lost tells of a section that is not found again.
+func (c *comparison) lost(was Section, found match) {
+	switch {
+	case len(c.now.Unread) > 0 && !slices.ContainsFunc(c.now.Sections, func(s Section) bool { return s.Config == was.Config }):
+		// its config cannot be read, which Unread tells
+	case found.doubt:
+		c.stale(SectionGone, was, recordOf(was), "%s has fewer sections of this name, and which of them went cannot be told", was.Config)
+	default:
+		c.stale(SectionGone, was, recordOf(was), "%s has no such section any more", was.Config)
 	}
-	return found
 }
+
+// memory is the record whose attributes are a section's own. One that is known by
+// its token or id has the record of then; any other rather the one that it names
+// now, where the snapshot has that.
+func (c *comparison) memory(was, now Section, found match) recordKey {
+	_, named := c.before[recordOf(now)]
+	if !found.known && (found.doubt || named) {
+		return recordOf(now)
+	}
+	return recordOf(was)
+}
+
+func recordOf(s Section) recordKey { return recordKey{s.GitLab, s.RunnerID} }
 
 // refused says why a token may be refused that a section has now.
-func (c *comparison) refused(was, now Section) {
-	old, known := c.before[recordKey{now.GitLab, now.RunnerID}]
-	rec := c.present[recordKey{now.GitLab, now.RunnerID}]
+func (c *comparison) refused(was, now Section, found match) {
+	old, known := c.before[recordOf(now)]
+	rec := c.present[recordOf(now)]
+	doubt := ""
+	if found.doubt {
+		doubt = "; several sections have this name, and which of them it was cannot be told, so no other record's attributes are taken from the snapshot"
+	}
+	stale := func(change Change, format string, args ...any) {
+		c.stale(change, now, c.memory(was, now, found), "%s%s", fmt.Sprintf(format, args...), doubt)
+	}
 	switch {
 	case rec.Presence == PresenceGone:
-		c.stale(RecordGone, was, now, "runner %d is gone", now.RunnerID)
+		stale(RecordGone, "runner %d is gone", now.RunnerID)
 	case known && rec.Presence == PresenceThere && identity(old, rec) == otherRecord:
-		c.stale(RecordReplaced, was, now, "runner %d is another record now, made %s: the one of %s is gone", now.RunnerID, stamp(rec.CreatedAt), stamp(old.CreatedAt))
+		stale(RecordReplaced, "runner %d is another record now, made %s: the one of %s is gone", now.RunnerID, stamp(rec.CreatedAt), stamp(old.CreatedAt))
 	case known && rec.Presence == PresenceThere && identity(old, rec) == doubtful:
-		c.stale(RecordReplaced, was, now, "runner %d may be another record now, so it is not touched: %s (this GitLab does not say when a record was made)",
+		stale(RecordReplaced, "runner %d may be another record now, so it is not touched: %s (this GitLab does not say when a record was made)",
 			now.RunnerID, strings.Join(differences(old.Attributes, rec.Attributes), "; "))
 	case was.Token == now.Token && was.Verdict == rekey.Invalid:
-		c.stale(RefusedBefore, was, now, "the token was refused when the snapshot was taken, too")
+		stale(RefusedBefore, "the token was refused when the snapshot was taken, too")
 	case was.Token != now.Token:
-		c.stale(TokenLater, was, now, "the section got another token after the snapshot%s, and GitLab does not know it", obtained(now))
+		stale(TokenLater, "the section got another token after the snapshot%s, and GitLab does not know it", obtained(now))
 	default:
-		c.stale(TokenRefused, was, now, "the token was good on %s and is refused%s", day(c.was.TakenAt), recordText(rec, now))
+		stale(TokenRefused, "the token was good on %s and is refused%s", day(c.was.TakenAt), recordText(rec, now))
 	}
 }
 
@@ -192,23 +202,24 @@ func (c *comparison) newSection(now Section) {
 	if now.Verdict != rekey.Invalid {
 		return
 	}
-	rec := c.present[recordKey{now.GitLab, now.RunnerID}]
+	rec := c.present[recordOf(now)]
 	text := "the snapshot does not know this section, and GitLab refuses its token"
 	if rec.Presence == PresenceGone {
 		text += fmt.Sprintf("; runner %d is gone", now.RunnerID)
 	}
-	c.stale(NewRefused, now, now, "%s", text)
+	c.stale(NewRefused, now, recordOf(now), "%s", text)
 }
 
-func (c *comparison) stale(change Change, was, now Section, format string, args ...any) {
+// stale tells of a section, with what the snapshot has of the record of.
+func (c *comparison) stale(change Change, now Section, of recordKey, format string, args ...any) {
 	s := StaleSection{Change: change, Repair: slices.Contains(repairable, change), Config: now.Config, Index: now.Index, Name: now.Name, GitLab: now.GitLab,
 		RunnerID: now.RunnerID, Token: now.Token, Text: fmt.Sprintf(format, args...)}
-	if old, ok := c.before[recordKey{was.GitLab, was.RunnerID}]; ok && old.Presence == PresenceThere {
+	if old, ok := c.before[of]; ok && old.Presence == PresenceThere {
 		a := old.Attributes
 		a.Source = "the snapshot of " + stamp(c.was.TakenAt)
 		s.Attributes = &a
-		rec := c.present[recordKey{now.GitLab, now.RunnerID}]
-		s.Same = was.RunnerID == now.RunnerID && rec.Presence == PresenceThere && identity(old, rec) == certainlySame
+		rec := c.present[recordOf(now)]
+		s.Same = of == recordOf(now) && rec.Presence == PresenceThere && identity(old, rec) == certainlySame
 	}
 	c.diff.Sections = append(c.diff.Sections, s)
 }
