@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/vault/sdk/logical"
 
 	"rekey/internal/app"
@@ -27,8 +29,22 @@ type vaultMount struct {
 	backend logical.Backend
 	storage *logical.InmemStorage
 
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	logs bytes.Buffer
+}
+
+// Write takes the engine's log.
+func (m *vaultMount) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.logs.Write(p)
+}
+
+func (m *vaultMount) logged(text string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return strings.Count(m.logs.String(), text)
 }
 
 func (m *vaultMount) clock() time.Time {
@@ -64,7 +80,7 @@ func (m *vaultMount) restart() {
 	o := app.New(func(string) (string, bool) { return "", false }, "test").VaultEngine(app.VaultPluginInput{})
 	o.Now = m.clock
 	backend, err := vaultplugin.Factory(o)(m.t.Context(), &logical.BackendConfig{
-		StorageView: m.storage, System: &logical.StaticSystemView{DefaultLeaseTTLVal: time.Hour, MaxLeaseTTLVal: 24 * time.Hour, PluginEnvironment: &logical.PluginEnvironment{}},
+		Logger: hclog.New(&hclog.LoggerOptions{Output: m}), StorageView: m.storage, System: &logical.StaticSystemView{DefaultLeaseTTLVal: time.Hour, MaxLeaseTTLVal: 24 * time.Hour, PluginEnvironment: &logical.PluginEnvironment{}},
 	})
 	if err != nil {
 		m.t.Fatalf("the engine: %v", err)

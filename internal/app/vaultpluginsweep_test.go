@@ -1,10 +1,15 @@
 package app_test
 
 import (
+	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/logical"
+
+	"rekey/internal/lab"
+	"rekey/internal/lab/labtest"
 )
 
 // issued is a lease with the time that Vault notes beside it.
@@ -59,4 +64,76 @@ func TestVaultSweepGoesByVaultsClock(t *testing.T) {
 	m.sweeps("at the end of the time that was renewed", 1)
 	m.advance(11 * time.Minute)
 	m.sweeps("after it", 0)
+}
+
+func (m *vaultMount) retag(id int64, tags ...string) {
+	m.t.Helper()
+	m.lab.Must(http.StatusOK, "PUT", fmt.Sprintf("runners/%d", id), labtest.M{"tag_list": tags}, nil)
+}
+
+// gaveUp wants the record out of Vault's storage, told once, and the runner that has
+// its id left at GitLab.
+func (m *vaultMount) gaveUp(sweep func() error) {
+	m.t.Helper()
+	for range 2 {
+		if err := sweep(); err != nil {
+			m.t.Errorf("the register's end: %v", err)
+		}
+		m.advance(11 * time.Minute)
+	}
+	if wal, records := m.written("wal/"), m.written("record/"); len(wal)+len(records) != 0 {
+		m.t.Errorf("%q and %q are left in Vault, want nothing", wal, records)
+	}
+	if n := len(m.runners()); n != 1 {
+		m.t.Errorf("%d runners at GitLab, want the other one left alone", n)
+	}
+	if n := m.logged("gave up a record"); n != 1 {
+		m.t.Errorf("the log tells it %d times, want once", n)
+	}
+	m.must(logical.DeleteOperation, "config", nil)
+}
+
+// TestVaultGivesUpARecordWhoseIDIsAnothers: the lease was given up by force, and GitLab,
+// restored from a backup, gave the id to another runner.
+func TestVaultGivesUpARecordWhoseIDIsAnothers(t *testing.T) {
+	t.Parallel()
+	m := newVaultMount(t).configured(nil)
+	s := m.issued()
+	m.retag(m.runners()[0], "anothers")
+	m.advance(3 * time.Hour)
+	m.sweeps("within the lease's time", 1)
+	if len(m.written("record/")) != 1 {
+		t.Error("the record was given up within the lease's time")
+	}
+	m.advance(11 * time.Minute)
+
+	var copied struct {
+		ID int64 `json:"id"`
+	}
+	m.lab.Must(http.StatusCreated, "POST", "user/runners", labtest.M{"runner_type": "group_type", "group_id": m.group, "tag_list": []any{s.InternalData["marker"]}}, &copied)
+	m.refused(m.rollback(), "may be another runner", fmt.Sprintf("runner %d has the tag", copied.ID))
+	if n := len(m.runners()); n != 2 {
+		t.Fatalf("%d runners, want the other one and the one that somebody gave the tag", n)
+	}
+	m.lab.Must(http.StatusNoContent, "DELETE", fmt.Sprintf("runners/%d", copied.ID), nil, nil)
+	m.advance(11 * time.Minute)
+	m.gaveUp(m.rollback)
+}
+
+// TestVaultRollbackGivesUpARecordWhoseIDIsAnothers: likewise where the creation was
+// interrupted once the id was known.
+func TestVaultRollbackGivesUpARecordWhoseIDIsAnothers(t *testing.T) {
+	t.Parallel()
+	m := newVaultMount(t).configured(nil)
+	half := 12 // {"id":1,"tok
+	m.fault(lab.Fault{Method: "POST", Path: "user/runners", Truncate: &half})
+	m.fault(lab.Fault{Name: "silent", Path: "runners/**", Status: 502, Times: 100})
+	_, err := m.do(logical.ReadOperation, "creds/docker", nil)
+	m.refused(err, "Vault deletes it")
+	if _, err := m.lab.Orders.ClearFaults("silent"); err != nil {
+		t.Fatal(err)
+	}
+	m.retag(m.runners()[0], "anothers")
+	m.restart()
+	m.gaveUp(m.rollback)
 }

@@ -2,6 +2,7 @@ package vaultplugin
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -82,6 +83,9 @@ func (r *record) sameRecord(seen rekey.Runner) bool {
 	return !seen.CreatedAt.IsZero() && apart <= time.Minute
 }
 
+// errAnother is why remove leaves a runner alone that has the record's id.
+var errAnother = errors.New("it may be another runner")
+
 // remove deletes the record at GitLab. found is false where there was none, or none
 // any more.
 func (r *record) remove(ctx context.Context, gl GitLab) (found bool, err error) {
@@ -95,7 +99,7 @@ func (r *record) remove(ctx context.Context, gl GitLab) (found bool, err error) 
 	case err != nil:
 		return false, err
 	case !r.sameRecord(seen):
-		return false, rekey.Errorf(rekey.KindConflict, "runner %d was not deleted: it lacks the tag %s and was made at another time, so it may be another runner", r.RunnerID, r.Marker).
+		return false, rekey.Errorf(rekey.KindConflict, "runner %d was not deleted: it lacks the tag %s and was made at another time, so %w", r.RunnerID, r.Marker, errAnother).
 			WithHint("if it is the right one, give it the tag again or delete it; else vault lease revoke -force")
 	}
 	return true, deleted(gl.DeleteRunner(ctx, r.RunnerID))

@@ -34,12 +34,12 @@ func (b *backend) rollback(ctx context.Context, req *logical.Request, kind strin
 	if err != nil {
 		return err
 	}
-	found, err := rec.remove(ctx, gl)
+	found, err := b.end(ctx, req.Storage, gl, rec)
 	if err != nil {
 		return err
 	}
 	b.Logger().Info("an interrupted creation was rolled back", "marker", rec.Marker, "deleted", found)
-	return req.Storage.Delete(ctx, rec.key())
+	return nil
 }
 
 const sweepEvery = 10 * time.Minute
@@ -82,12 +82,40 @@ func (b *backend) sweepOne(ctx context.Context, s logical.Storage, rec *record) 
 	if err != nil {
 		return err
 	}
-	found, err := rec.remove(ctx, gl)
-	if err != nil {
-		return err
-	}
+	found, err := b.end(ctx, s, gl, rec)
 	if found {
 		b.Logger().Warn("deleted a runner that no lease held any more", "runner_id", int64(rec.RunnerID), "role", rec.Role, "marker", rec.Marker)
 	}
-	return s.Delete(ctx, rec.key())
+	return err
+}
+
+// end deletes the record of no lease, and forgets it. One whose id is another's by now
+// and whose tag nothing wears is given up: the other is left alone.
+func (b *backend) end(ctx context.Context, s logical.Storage, gl GitLab, rec *record) (found bool, err error) {
+	found, err = rec.remove(ctx, gl)
+	given := errors.Is(err, errAnother)
+	if given {
+		err = rec.unworn(ctx, gl, err)
+	}
+	if err == nil {
+		err = s.Delete(ctx, rec.key())
+	}
+	if given && err == nil {
+		b.Logger().Warn("gave up a record: the runner with its id has neither its tag nor its time, and was left alone", "runner_id", int64(rec.RunnerID), "role", rec.Role, "marker", rec.Marker)
+	}
+	return found, err
+}
+
+// unworn is nil where no runner wears the tag, else cause, which left one alone. A
+// runner of another id that wears it was given it by somebody: that is not deleted.
+func (r *record) unworn(ctx context.Context, gl GitLab, cause error) error {
+	wearers, err := gl.FindByTag(ctx, r.Marker)
+	switch {
+	case err != nil:
+		return rekey.Errorf(rekey.KindOf(err), "%w; whether another has the tag is not known: %w", cause, err)
+	case len(wearers) > 0:
+		return rekey.Errorf(rekey.KindConflict, "%w; runner %d has the tag", cause, wearers[0].ID).
+			WithHint("take the tag off runner %d if it is not of this role: nothing is deleted then", wearers[0].ID)
+	}
+	return nil
 }
