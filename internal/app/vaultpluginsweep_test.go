@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
@@ -64,6 +65,61 @@ func TestVaultSweepGoesByVaultsClock(t *testing.T) {
 	m.sweeps("at the end of the time that was renewed", 1)
 	m.advance(11 * time.Minute)
 	m.sweeps("after it", 0)
+}
+
+// TestVaultSweepEndsARevocationThatFailed: Vault tries a few times, then once a day.
+func TestVaultSweepEndsARevocationThatFailed(t *testing.T) {
+	t.Parallel()
+	for name, outage := range map[string]lab.Fault{
+		"GitLab fails":     {Path: "runners/**", Status: 503, Times: 100},
+		"GitLab is silent": {Path: "runners/**", Delay: "10s", Times: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newVaultMount(t).configured(nil)
+			s := m.issued()
+			kept := m.issued()
+			outage.Name = "outage"
+			m.fault(outage)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			if _, err := m.send(ctx, &logical.Request{Operation: logical.RevokeOperation, Path: "creds/docker", Secret: s}); err == nil {
+				t.Error("a revocation that GitLab did not do succeeded")
+			}
+			if _, err := m.lab.Orders.ClearFaults("outage"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := m.lease(logical.RenewOperation, s)
+			m.refused(err, "is being deleted", "creds/docker")
+			m.sweeps("when GitLab is back", 1)
+			if _, err := m.lease(logical.RevokeOperation, s); err != nil {
+				t.Errorf("Vault's next try: %v", err)
+			}
+			if _, err := m.lease(logical.RenewOperation, kept); err != nil {
+				t.Errorf("renewing the lease that nobody revoked: %v", err)
+			}
+		})
+	}
+}
+
+// TestVaultSweepWaitsForATag: a revocation that was refused because the runner may be
+// another's does not make its record one that no lease holds.
+func TestVaultSweepWaitsForATag(t *testing.T) {
+	t.Parallel()
+	m := newVaultMount(t).configured(nil)
+	s := m.issued()
+	m.retag(m.runners()[0], "mine")
+	_, err := m.lease(logical.RevokeOperation, s)
+	m.refused(err, "may be another runner")
+	m.sweeps("at once", 1)
+	if len(m.written("record/")) != 1 {
+		t.Error("the record is forgotten, want it kept while its lease lives")
+	}
+	m.retag(m.runners()[0], "mine", s.InternalData["marker"].(string))
+	if _, err := m.lease(logical.RevokeOperation, s); err != nil {
+		t.Errorf("revoking it with its tag: %v", err)
+	}
+	m.clean("afterwards")
 }
 
 func (m *vaultMount) retag(id int64, tags ...string) {

@@ -2,6 +2,7 @@ package vaultplugin
 
 import (
 	"context"
+	"errors"
 	"path"
 	"time"
 
@@ -69,7 +70,7 @@ func (r *record) issued(s *logical.Secret) time.Time {
 
 // extend moves the record's Due to due, never back: Vault may refuse the renewal after
 // the engine agreed, as past a max_ttl that was lowered, and then keeps the lease as
-// it was.
+// it was. A record that is due already stays so: the sweep may be deleting it.
 func (b *backend) extend(ctx context.Context, s logical.Storage, rec *record, due int64) error {
 	b.register.Lock()
 	defer b.register.Unlock()
@@ -79,22 +80,47 @@ func (b *backend) extend(ctx context.Context, s logical.Storage, rec *record, du
 	}
 	rec.Due = due
 	if stored != nil {
+		if stored.past(b.opts.Now()) {
+			return rekey.Errorf(rekey.KindConflict, "runner %d is being deleted: its lease was revoked", rec.RunnerID).WithHint("read creds/%s for a new one", rec.Role)
+		}
 		rec.Due = max(stored.Due, due)
 	}
 	return rec.put(ctx, s)
 }
 
-// revoke deletes the record. Where it fails Vault tries again, but for a revocation
-// with -sync: that returns the error, and the lease stays.
+// revoke deletes the record. Where it fails Vault tries again for some minutes, then
+// once a day, and after -sync not at all: so the sweep is told to delete it.
 func (b *backend) revoke(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	rec, gl, err := b.lease(ctx, req)
-	if err != nil {
+	if rec == nil {
 		return nil, err
 	}
-	if _, err := rec.remove(ctx, gl); err != nil {
+	if err == nil {
+		_, err = rec.remove(ctx, gl)
+	}
+	switch {
+	case err == nil:
+		return nil, req.Storage.Delete(ctx, rec.key())
+	case errors.Is(err, errAnother): // only time tells it: somebody may give the tag back
 		return nil, err
 	}
-	return nil, req.Storage.Delete(ctx, rec.key())
+	return nil, errors.Join(err, b.condemn(context.WithoutCancel(ctx), req.Storage, rec))
+}
+
+// condemn makes the record due, if it is written down.
+func (b *backend) condemn(ctx context.Context, s logical.Storage, rec *record) error {
+	b.register.Lock()
+	defer b.register.Unlock()
+	stored, err := rec.stored(ctx, s)
+	if err != nil || stored == nil {
+		return err
+	}
+	now := b.opts.Now()
+	if stored.past(now) {
+		return nil
+	}
+	stored.Due = now.Unix()
+	return stored.put(ctx, s)
 }
 
 func (b *backend) lease(ctx context.Context, req *logical.Request) (*record, GitLab, error) {

@@ -27,11 +27,14 @@ type record struct {
 	Instance string         `json:"instance"`
 	RunnerID rekey.RunnerID `json:"runner_id,omitempty"` // 0: not known
 	Born     int64          `json:"born"`                // Unix seconds, by GitLab's clock where it told
-	Due      int64          `json:"due,omitempty"`       // Unix seconds; no lease can hold it after that
+	Due      int64          `json:"due,omitempty"`       // Unix seconds; no lease can hold it after that, or its lease was revoked then
 	Expires  int64          `json:"expires,omitempty"`   // of the token at GitLab; 0: never
 }
 
 func (r *record) key() string { return recordPrefix + r.Role + "/" + r.Marker }
+
+// past reports whether the record is nobody's any more.
+func (r *record) past(now time.Time) bool { return r.Due != 0 && now.Unix() >= r.Due }
 
 func (r *record) put(ctx context.Context, s logical.Storage) error {
 	entry, err := logical.StorageEntryJSON(r.key(), r)

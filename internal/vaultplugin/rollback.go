@@ -45,7 +45,8 @@ func (b *backend) rollback(ctx context.Context, req *logical.Request, kind strin
 const sweepEvery = 10 * time.Minute
 
 // sweep deletes the records that no lease can hold any more: Vault stores a lease
-// after the engine has answered, and may have ended in between.
+// after the engine has answered, and may have ended in between; or GitLab was away when
+// the lease was revoked.
 func (b *backend) sweep(ctx context.Context, req *logical.Request) error {
 	now := b.opts.Now()
 	if !b.timeToSweep(now) {
@@ -53,7 +54,7 @@ func (b *backend) sweep(ctx context.Context, req *logical.Request) error {
 	}
 	var failures []error
 	err := outstanding(ctx, req.Storage, func(rec *record) error {
-		if rec.Due == 0 || now.Unix() < rec.Due || b.underWay(rec.Marker) {
+		if !rec.past(now) || b.underWay(rec.Marker) {
 			return nil
 		}
 		if err := b.sweepOne(ctx, req.Storage, rec); err != nil {
