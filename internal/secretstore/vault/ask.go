@@ -16,22 +16,37 @@ import (
 	"rekey/internal/secretstore"
 )
 
-// ask sends one request as the store's identity. A 403 after a login whose lease is
-// over makes a new login and one more try: the refused request did nothing. A 404
-// without content is nil, nil.
+// mostSends bounds how often a refused request goes out, where others use up the tokens
+// that it is given.
+const mostSends = 4
+
+// ask sends one request as the store's identity. A 403 may be the end of its token:
+// with another one the request is sent again, since the refused one did nothing; it
+// makes one login at most. A 404 without content is nil, nil.
 func (s *Store) ask(ctx context.Context, ref secretstore.Ref, method, path string, query map[string][]string, body map[string]any) (*api.Secret, error) {
-	client, err := s.identified(ctx, false)
+	client, err := s.identified(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.send(ctx, client, ref, method, path, query, body)
-	if statusOf(err) == http.StatusForbidden && s.stale() {
-		if client, err = s.identified(ctx, true); err != nil {
-			return nil, err
+	var own bool
+	for sends := 1; ; sends++ {
+		answer, err := s.send(ctx, client, ref, method, path, query, body)
+		refused, token := statusOf(err) == http.StatusForbidden, client.Token()
+		if err == nil || refused && !tokenEnded(err) {
+			s.took(token)
 		}
-		return s.send(ctx, client, ref, method, path, query, body)
+		if !refused || own || sends == mostSends {
+			return answer, err
+		}
+		var failed error
+		client, own, failed = s.renewed(ctx, token, tokenEnded(err))
+		switch {
+		case failed != nil:
+			return nil, failed
+		case client == nil:
+			return answer, err
+		}
 	}
-	return answer, err
 }
 
 func (s *Store) send(ctx context.Context, client *api.Client, ref secretstore.Ref, method, path string, query map[string][]string, body map[string]any) (*api.Secret, error) {

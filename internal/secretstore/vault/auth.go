@@ -2,16 +2,11 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
-
-	"github.com/hashicorp/vault/api"
 
 	"rekey"
-	"rekey/internal/redact"
 )
 
 // Method is how rekey says who it is.
@@ -87,56 +82,6 @@ func guess(a Auth, agent string) Method {
 	return ByToken
 }
 
-// login is what the identity is at present.
-type login struct {
-	done    bool
-	made    bool      // by rekey, which gives the token back
-	expires time.Time // zero: never, or not known
-}
-
-// stale reports whether a refusal may be of a token that has ended, or whose file
-// holds a newer one.
-func (s *Store) stale() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.login.made {
-		return !s.login.expires.IsZero() && !s.opts.Now().Before(s.login.expires)
-	}
-	if s.opts.Auth.Method != ByToken || s.opts.Auth.TokenFile == "" {
-		return false
-	}
-	token, err := secretText(rekey.Token{}, s.opts.Auth.TokenFile, "")
-	return err == nil && token.Reveal() != s.client.Token()
-}
-
-// identified returns the client with its token set, after a login where one is due.
-func (s *Store) identified(ctx context.Context, again bool) (*api.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	early := s.login.made && !s.login.expires.IsZero() && s.opts.Now().After(s.login.expires)
-	if s.login.done && !again && !early {
-		return s.client, nil
-	}
-	a := s.opts.Auth
-	var err error
-	switch a.Method {
-	case ByAgent:
-		s.client.ClearToken()
-		s.login = login{done: true}
-	case ByToken:
-		err = s.useToken(a)
-	case ByAppRole:
-		err = s.appRole(ctx, a)
-	case ByKubernetes:
-		err = s.jwt(ctx, a, "kubernetes", podToken)
-	case ByJWT:
-		err = s.jwt(ctx, a, "jwt", "")
-	default:
-		err = rekey.Errorf(rekey.KindInvalid, "%q is no way to log in to Vault that rekey knows", a.Method).WithHint("REKEY_VAULT_AUTH is one of token, approle, kubernetes, jwt, agent")
-	}
-	return s.client, err
-}
-
 func (s *Store) useToken(a Auth) error {
 	token, err := secretText(a.Token, a.TokenFile, "set VAULT_TOKEN or log in with `vault login`; a machine uses VAULT_ROLE_ID and VAULT_SECRET_ID, a pod REKEY_VAULT_AUTH=kubernetes")
 	if err != nil {
@@ -174,50 +119,6 @@ func (s *Store) jwt(ctx context.Context, a Auth, method, file string) error {
 		return err
 	}
 	return s.logIn(ctx, a, method, map[string]any{"role": a.Role, "jwt": token.Reveal()})
-}
-
-func (s *Store) logIn(ctx context.Context, a Auth, mounted string, body map[string]any) error {
-	if a.Mount != "" {
-		mounted = strings.Trim(a.Mount, "/")
-	}
-	s.client.ClearToken()
-	client := s.client
-	if s.opts.Namespace != "" {
-		client = client.WithNamespace(s.opts.Namespace)
-	}
-	ctx, stop := context.WithTimeout(ctx, s.opts.Patience)
-	defer stop()
-	answer, err := client.Logical().WriteWithContext(ctx, "auth/"+mounted+"/login", body)
-	if err == nil && (answer == nil || answer.Auth == nil || answer.Auth.ClientToken == "") {
-		err = errors.New("the answer has no token")
-	}
-	if err != nil {
-		return s.loginFailed(mounted, err)
-	}
-	s.client.SetToken(answer.Auth.ClientToken)
-	s.login = login{done: true, made: true}
-	if lease := time.Duration(answer.Auth.LeaseDuration) * time.Second; lease > 0 {
-		s.login.expires = s.opts.Now().Add(lease * 9 / 10)
-	}
-	return nil
-}
-
-func (s *Store) loginFailed(mounted string, err error) error {
-	status := statusOf(err)
-	if status == 0 || status >= 500 || status == 429 {
-		return rekey.Errorf(rekey.KindUnavailable, "log in to %s by %s: %s", s.opts.Address, mounted, loginText(err)).WithHint("see whether Vault is well: `vault status`")
-	}
-	return rekey.Errorf(rekey.KindDenied, "log in to %s by %s: refused: %s", s.opts.Address, mounted, loginText(err)).
-		WithHint("check the role and its bounds, and that what is shown as proof has not ended: `vault read auth/%s/role/NAME`", mounted)
-}
-
-// loginText is what Vault said; it never quotes what was sent.
-func loginText(err error) string {
-	var answered *api.ResponseError
-	if errors.As(err, &answered) && !answered.RawError {
-		return redact.Scrub(strings.Join(answered.Errors, "; "))
-	}
-	return said(err)
 }
 
 // secretText takes a secret or reads it from a file.

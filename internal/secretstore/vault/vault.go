@@ -165,9 +165,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.login.made {
-		ctx, stop := context.WithTimeout(context.Background(), 2*time.Second)
-		defer stop()
-		_, _ = s.client.Logical().WriteWithContext(ctx, "auth/token/revoke-self", nil) // it ends by itself otherwise
+		s.giveBack(s.client)
 		s.login = login{}
 	}
 	return nil

@@ -42,6 +42,7 @@ func realServer(t *testing.T, v *secretstoretest.VaultServer) {
 		for name, test := range map[string]func(*testing.T, *secretstoretest.VaultServer){
 			"approle": approle, "jwt": jwt, "agent": agent, "token file": tokenFile, "policies": policies, "deleted": deleted, "shapes": shapes,
 			"mounts": mounts, "answers": answers, "no repetition": noRepetition, "namespace": namespace,
+			"few uses": fewUses, "revoked": revoked, "missing policy": missingPolicy, "role gone": roleGone,
 		} {
 			t.Run(name, func(t *testing.T) { t.Parallel(); test(t, v) })
 		}
