@@ -92,11 +92,16 @@ func (d *Document) texts(p *place, c Change) (texts [fieldCount]string, err erro
 }
 
 func (d *Document) splicesOf(index int, c Change) ([]splice, error) {
-	p := &d.layout.sections[index]
-	texts, err := d.texts(p, c)
+	texts, err := d.texts(&d.layout.sections[index], c)
 	if err != nil {
 		return nil, err
 	}
+	return d.splicesFor(index, texts), nil
+}
+
+// splicesFor writes texts as the values of a section's fields; "" leaves one.
+func (d *Document) splicesFor(index int, texts [fieldCount]string) []splice {
+	p := &d.layout.sections[index]
 	var splices []splice
 	anchor, added := -1, []string(nil)
 	flush := func() {
@@ -120,7 +125,7 @@ func (d *Document) splicesOf(index int, c Change) ([]splice, error) {
 		}
 	}
 	flush()
-	return splices, nil
+	return splices
 }
 
 // insertion adds pairs behind the field anchor, or behind the header for -1.

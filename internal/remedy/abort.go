@@ -37,7 +37,7 @@ func (e *Engine) Abort(ctx context.Context) (Aborted, error) {
 	var forward []*operation
 	var failed error
 	for _, op := range slices.Backward(ops) {
-		if op.irrevocable() {
+		if op.irrevocable() || e.noWayBack(ctx, op) {
 			forward = append(forward, op)
 			continue
 		}
@@ -89,8 +89,12 @@ func (e *Engine) finish(ctx context.Context, ops []*operation) []rekey.Result {
 	defer func() { e.Options = options }()
 	e.Options.Canaries, e.Options.ProofWait = nil, time.Nanosecond
 	results := e.run(ctx, ops)
-	for i := range results {
-		results[i].Notes = append(results[i].Notes, "a reset cannot be taken back: its token was brought into the section instead")
+	for i, op := range ops {
+		why := "a reset cannot be taken back: its token was brought into the section instead"
+		if op.overlaps() {
+			why = fmt.Sprintf("there is no way back to runner %d: the new token was brought into its place instead", op.target.RunnerID)
+		}
+		results[i].Notes = append(results[i].Notes, why)
 	}
 	return results
 }
@@ -99,6 +103,9 @@ func (e *Engine) finish(ctx context.Context, ops []*operation) []rekey.Result {
 func (e *Engine) giveUp(ctx context.Context, op *operation) Undone {
 	u := Undone{Operation: op.id, Config: op.target.Config}
 	again := op.restored
+	if u.Err = e.serveAgain(ctx, op, "rekey fix --abort"); u.Err != nil {
+		return u
+	}
 	if u.Text, u.Err = e.undoConfig(ctx, op); u.Err != nil {
 		return u
 	}

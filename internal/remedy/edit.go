@@ -115,18 +115,29 @@ func (e *Engine) whole(path string, data []byte, edits []*edit) (image []byte, d
 	if err == nil {
 		return data, doc, nil
 	}
+	var newest *edit
+	var last rekey.Record
 	for _, ed := range edits {
 		if ed.site.delivered == nil {
 			continue
 		}
-		image, ierr := e.image(ed.op, ed.site)
-		if ierr != nil {
+		r, _, rerr := ed.op.lastEdit(ed.site)
+		if rerr != nil {
 			return nil, nil, err
 		}
-		doc, err = configtoml.Parse(image)
-		return image, doc, err
+		if newest == nil || r.At.After(last.At) {
+			newest, last = ed, r
+		}
 	}
-	return nil, nil, err
+	if newest == nil {
+		return nil, nil, err
+	}
+	image, ierr := e.imageIn(newest.op.journal, last)
+	if ierr != nil {
+		return nil, nil, err
+	}
+	doc, err = configtoml.Parse(image)
+	return image, doc, err
 }
 
 // compose returns the document with all edits that are still wanted.
@@ -244,7 +255,7 @@ func together(doc *configtoml.Document, edits []*edit) (*configtoml.Document, er
 func (e *Engine) intend(path string, edits []*edit, data, image, after []byte) error {
 	failed := false
 	one := func(ed *edit) {
-		d := &delivery{Path: path, Site: ed.site.n, Before: digest(data), After: digest(after),
+		d := &delivery{Path: path, Site: ed.site.n, Before: digest(data), After: digest(after), Edits: len(edits),
 			RunnerID: ed.op.issued.ID, NewToken: ed.op.issued.Token.Fingerprint(), OldToken: ed.site.Before}
 		if ed.err = e.sealImage(ed.op, ed.step, d, image); ed.err == nil && ed.step == rekey.StepDeliver {
 			ed.site.delivered = d

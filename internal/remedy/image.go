@@ -90,22 +90,21 @@ func (d difference) apply(from []byte) []byte {
 	return slices.Concat(from[:d.Head], d.Middle, from[len(from)-d.Tail:])
 }
 
-// image returns the config from before the operation's last delivery to the site;
-// empty where that made the file.
-func (e *Engine) image(op *operation, s *site) ([]byte, error) {
+// lastEdit is the newest intent of an edit of the site, whichever step's.
+func (op *operation) lastEdit(s *site) (rekey.Record, delivery, error) {
 	for _, r := range slices.Backward(op.journal.Records()) {
-		if r.Step != rekey.StepDeliver || r.Phase != rekey.PhaseIntent {
+		if r.Step != rekey.StepDeliver && r.Step != rekey.StepSwap || r.Phase != rekey.PhaseIntent {
 			continue
 		}
 		var d delivery
 		if err := json.Unmarshal(r.Data, &d); err != nil {
-			return nil, err
+			return r, d, err
 		}
 		if d.Site == s.n {
-			return e.imageIn(op.journal, r)
+			return r, d, nil
 		}
 	}
-	return nil, rekey.Errorf(rekey.KindInternal, "journal %s has no image of the config", op.id)
+	return rekey.Record{}, delivery{}, rekey.Errorf(rekey.KindInternal, "journal %s has no image of the config", op.id)
 }
 
 // imageIn opens the image that a record seals.

@@ -63,7 +63,7 @@ func lanes(ops []*operation) [][]*operation {
 		}
 		all[into] = append(all[into], op)
 	}
-	return all
+	return slices.DeleteFunc(all, func(l []*operation) bool { return l == nil }) // those that went into another
 }
 
 // changeLane does what comes before the proof for the operations of one lane. The

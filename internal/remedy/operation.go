@@ -43,6 +43,7 @@ type delivery struct {
 	Before    string            `json:"before"`
 	Image     *image            `json:"image,omitempty"` // nil: what is sealed is the whole image
 	After     string            `json:"after"`
+	Edits     int               `json:"edits,omitempty"` // how many were made in the one replacement; 0 of a journal that does not say
 	How       string            `json:"how,omitempty"`
 	RunnerID  rekey.RunnerID    `json:"runner_id,omitempty"`
 	NewToken  rekey.Fingerprint `json:"new_token,omitempty"`
@@ -85,6 +86,10 @@ func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 	switch {
 	case r.Step == rekey.StepBegin:
 		err := json.Unmarshal(r.Data, &op.target)
+		if err == nil && len(rekey.StepsOf(op.target.Remedy)) == 0 {
+			return rekey.Errorf(rekey.KindConflict, "journal %s is of a later rekey: this one does not know the remedy %q", op.id, op.target.Remedy).
+				WithHint("finish it with that rekey, or give it up there with `rekey fix --abort`")
+		}
 		e.opened(op.target)
 		op.makeSites()
 		return err

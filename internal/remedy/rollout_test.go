@@ -28,7 +28,8 @@ type release struct {
 	onGive  func()
 	rolled  int
 	systems int
-	silent  int // further pods, ready, that were made of the old Secret
+	silent  int  // further pods, ready, that were made of the old Secret
+	falling bool // the new pods were ready, and end one after the other
 }
 
 type releasePod struct{ mark, system string }
@@ -150,6 +151,9 @@ func (r *release) Rolled(_ context.Context, mark string) (remedy.Rolled, error) 
 		r.pods = []releasePod{last}
 	}
 	r.busy--
+	if r.falling {
+		return now, nil
+	}
 	for _, p := range r.pods {
 		if p.mark == mark {
 			now.Ready += 1 + r.silent
@@ -308,6 +312,31 @@ func TestARolloutThatNeverGetsReadyChangesNothingElse(t *testing.T) {
 	r.stuck = false
 	if again := r.resume(); len(again) != 1 || again[0].Status != rekey.StatusVerified || r.rolled != 1 {
 		t.Errorf("got %+v after %d rollouts, want verified by the same rollout", again, r.rolled)
+	}
+	r.whole("resumed", old)
+}
+
+// New pods that were ready once, and fall over since, do not take the old record's
+// place, though one was seen on the new record.
+func TestPodsThatFallOverHoldTheOldRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.released()
+	old := w.records("runners/all")[0].ID
+	w.deny["update"] = true
+	if got := r.rotate(); got.Status != rekey.StatusOpen || r.rolled != 1 {
+		t.Fatalf("got %+v after %d rollouts, want it open behind one", got, r.rolled)
+	}
+	w.deny["update"], r.falling = false, true
+	if again := r.resume(); len(again) != 1 || again[0].Status != rekey.StatusOpen || !strings.Contains(again[0].Reason, "0 are ready") {
+		t.Errorf("got %+v, want it open: no new pod is ready", again)
+	}
+	if first, err := (gitLab{w}).Runner(t.Context(), old); err != nil || first.Paused {
+		t.Errorf("runner %d is %+v (%v), want it active", old, first, err)
+	}
+	r.falling = false
+	if again := r.resume(); len(again) != 1 || again[0].Status != rekey.StatusVerified {
+		t.Errorf("got %+v, want verified", again)
 	}
 	r.whole("resumed", old)
 }

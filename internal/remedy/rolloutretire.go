@@ -22,25 +22,29 @@ func (e *Engine) handOverPods(ctx context.Context, op *operation) (any, string, 
 	if err != nil {
 		return nil, "", err
 	}
-	now, err := w.Rolled(ctx, op.mark())
-	if err != nil {
-		return nil, "", err
-	}
-	if now.Wanted == 0 {
-		return nil, "no pod is wanted: nobody has to be seen on the new record", nil
-	}
 	for p := e.patience(orDefault(e.Options.ProofWait, 30*time.Second)); ; {
-		seen, all, _, err := podsSeen(ctx, gl, op.issued.ID)
+		now, err := w.Rolled(ctx, op.mark())
+		if err == nil && now.Wanted == 0 {
+			return nil, "no pod is wanted: nobody has to be seen on the new record", nil
+		}
+		seen, all := 0, true
+		if err == nil {
+			seen, all, _, err = podsSeen(ctx, gl, op.issued.ID)
+		}
 		if err != nil && rekey.KindOf(err) != rekey.KindUnavailable {
 			return nil, "", err
 		}
-		if seen >= now.Ready || seen > 0 && !all {
+		if err == nil && now.Ready >= now.Wanted && (seen >= now.Wanted || seen > 0 && !all) {
 			return nil, fmt.Sprintf("the new pods ask runner %d for jobs", op.issued.ID), nil
 		}
-		if !p.wait(ctx) {
-			return nil, "", rekey.Errorf(rekey.KindConflict, "%d of %d new pods were seen on runner %d: runner %d stays as it is", seen, now.Ready, op.issued.ID, op.target.RunnerID).
-				WithHint("read `kubectl logs` of the new pods; one that was made of the old Secret is made anew when it is deleted; then run `rekey rotate` again: it goes on from here; `rekey fix --undo --run %s` puts the old token back", runOf(op.id))
+		if p.wait(ctx) {
+			continue
 		}
+		if err != nil {
+			return nil, "", err
+		}
+		return nil, "", rekey.Errorf(rekey.KindConflict, "%d of %d new pods were seen on runner %d, and %d are ready: runner %d stays as it is", seen, now.Wanted, op.issued.ID, now.Ready, op.target.RunnerID).
+			WithHint("read `kubectl logs` of the new pods; one that was made of the old Secret is made anew when it is deleted; then run `rekey rotate` again: it goes on from here; `rekey fix --undo --run %s` puts the old token back", runOf(op.id))
 	}
 }
 

@@ -80,11 +80,15 @@ type heldSection struct {
 
 func (h held) first() heldSection { return h.sections[0] }
 
-// obtained is the youngest date that a section tells.
+// obtained is the youngest date that a section tells, with its end; without one, the
+// nearest end that any tells.
 func (h held) obtained() (obtained, expires time.Time) {
 	for _, s := range h.sections {
 		if s.ObtainedAt.After(obtained) {
 			obtained, expires = s.ObtainedAt, s.ExpiresAt
+		}
+		if e := s.ExpiresAt; obtained.IsZero() && !e.IsZero() && (expires.IsZero() || e.Before(expires)) {
+			expires = e
 		}
 	}
 	return obtained, expires
@@ -218,6 +222,10 @@ func (h held) named(word string) bool {
 	})
 }
 
+// undatedMargin is how long before its end a token is due of which nobody knows
+// when it was obtained: gitlab-runner does not rotate it by itself.
+const undatedMargin = 7 * 24 * time.Hour
+
 // due reports whether the token's time has come; why says what keeps that from
 // being told.
 func (p *RotationPlanner) due(h held) (due bool, why string) {
@@ -235,6 +243,8 @@ func (p *RotationPlanner) due(h held) (due bool, why string) {
 	switch {
 	case known:
 		return !p.Now().Before(at), ""
+	case !expires.IsZero(): // how long it lives is not known
+		return !p.Now().Before(expires.Add(-undatedMargin)), ""
 	case p.Flags.MaxAge > 0:
 		return false, "neither the config nor an owners file tells when this token was obtained"
 	}

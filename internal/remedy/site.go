@@ -115,11 +115,15 @@ func locate(doc *configtoml.Document, op *operation, s *site) (index int, presen
 	if found >= 0 && found == s.Index && (op.given() || op.target.Remedy == rekey.RemedyRewrite) {
 		return found, false, nil
 	}
+	own := -1 // a token that was not made for it may be in several
 	for i, section := range sections {
-		fresh := !op.issued.Token.IsZero() && section.Token == op.issued.Token
-		if fresh && (op.target.NewURL == "" || section.URL == op.target.NewURL) {
-			return i, true, nil
+		fresh := !op.issued.Token.IsZero() && section.Token == op.issued.Token && (op.target.NewURL == "" || section.URL == op.target.NewURL)
+		if fresh && (own < 0 || section.Name == s.Name && (sections[own].Name != s.Name || i == s.Index)) {
+			own = i
 		}
+	}
+	if own >= 0 {
+		return own, true, nil
 	}
 	if found < 0 && op.target.NewURL != "" && op.issued.Token.IsZero() {
 		return mended(sections, op, s)

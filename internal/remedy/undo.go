@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"rekey"
-	"rekey/internal/configtoml"
 )
 
 // Undone says what was put back for one operation.
@@ -41,13 +40,17 @@ func (e *Engine) Undo(ctx context.Context, run string) ([]Undone, error) {
 	var done []Undone
 	var later error
 	for _, op := range slices.Backward(ops) {
-		if op.replacedGood() {
+		if op.replacedGood() || e.noWayBack(ctx, op) {
 			err := op.keepsNew()
 			done, later = append(done, Undone{op.id, op.target.Config, "", err}), errors.Join(later, err)
 			continue
 		}
 		again := op.restored
-		text, err := e.undoConfig(ctx, op)
+		err := e.serveAgain(ctx, op, "rekey fix --undo --run "+runOf(op.id))
+		var text string
+		if err == nil {
+			text, err = e.undoConfig(ctx, op)
+		}
 		if err == nil {
 			var more string
 			more, err = e.undoRecord(ctx, op, again)
@@ -82,7 +85,11 @@ func (op *operation) keepsNew() error {
 	if !op.ended {
 		next = "`rekey fix --resume` brings the new token to where it belongs"
 	}
-	return rekey.Errorf(rekey.KindConflict, "section %q of %s is not put back: its token was good until GitLab replaced it, and is refused since", op.target.Name, op.target.Config).
+	was := "its token was good until GitLab replaced it, and is refused since"
+	if op.overlaps() {
+		was = fmt.Sprintf("the token of runner %d, which it had, is refused by now", op.target.RunnerID)
+	}
+	return rekey.Errorf(rekey.KindConflict, "section %q of %s is not put back: %s", op.target.Name, op.target.Config, was).
 		WithHint("%s", next)
 }
 
@@ -160,274 +167,6 @@ func (op *operation) deliveredAt() time.Time {
 func (op *operation) undone() bool {
 	last := op.last(rekey.StepEnd)
 	return last != nil && strings.Contains(string(last.Data), `"undone":true`)
-}
-
-// undoConfig puts the config back, once: the journal notes it, and nothing goes
-// forward in this operation from then on.
-func (e *Engine) undoConfig(ctx context.Context, op *operation) (string, error) {
-	if op.restored {
-		return fmt.Sprintf("%s: section %q was put back before", op.target.Config, op.target.Name), nil
-	}
-	text, err := e.restore(ctx, op)
-	if err != nil {
-		return "", err
-	}
-	op.restored = true
-	return text, op.journal.Write(rekey.StepEnd, rekey.PhaseNote, restoredFacts{true}, nil)
-}
-
-type restoredFacts struct {
-	Restored bool `json:"restored"`
-}
-
-// restore puts back the store and each config that the operation edited. The store
-// comes first: what it holds is good until the record that was made is deleted.
-func (e *Engine) restore(ctx context.Context, op *operation) (string, error) {
-	kept, err := e.withdraw(ctx, op)
-	if err != nil {
-		return "", err
-	}
-	if op.target.Afar() {
-		return fmt.Sprintf("%s: the rotation of runner %d is given up", op.target.Store.Ref, op.target.RunnerID) + kept, nil
-	}
-	text, err := e.restoreConfigs(ctx, op)
-	return text + kept, err
-}
-
-func (e *Engine) restoreConfigs(ctx context.Context, op *operation) (string, error) {
-	if op.rolls() {
-		return e.ungive(ctx, op)
-	}
-	if !op.edited() {
-		unlock, err := e.Host.Lock(op.target.Config)
-		if err != nil {
-			return "", err
-		}
-		unlock()
-		return fmt.Sprintf("%s: section %q had not been edited yet; its repair is given up", op.target.Config, op.target.Name), nil
-	}
-	var texts []string
-	for _, s := range slices.Backward(op.sites) {
-		if s.delivered == nil {
-			continue
-		}
-		text, err := e.restoreSite(ctx, op, s)
-		if err != nil {
-			return "", err
-		}
-		texts = append(texts, text)
-	}
-	return strings.Join(texts, "; "), nil
-}
-
-func (e *Engine) restoreSite(ctx context.Context, op *operation, s *site) (string, error) {
-	unlock, err := e.Host.Lock(s.Config)
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	data, err := e.Host.Read(s.Config)
-	if err != nil {
-		return "", err
-	}
-	next, err := e.before(op, s, data)
-	if err != nil {
-		return "", err
-	}
-	how, err := e.Host.Replace(s.Config, data, next)
-	if err != nil {
-		return "", err
-	}
-	text := fmt.Sprintf("%s: section %q is as it was (%s)", s.Config, s.Name, how)
-	if reload, err := e.Host.Reload(ctx, s.Config); err == nil {
-		text += "; " + reload
-	}
-	return text, nil
-}
-
-// before returns the sealed image where the file is still what the edit made
-// of it; where others wrote since, only the fields that the edit changed.
-func (e *Engine) before(op *operation, s *site, data []byte) ([]byte, error) {
-	image, err := e.image(op, s)
-	if err != nil {
-		return nil, err
-	}
-	switch digest(data) {
-	case s.delivered.After, s.delivered.Before:
-		return image, nil
-	}
-	now, err := configtoml.Parse(data)
-	if err != nil {
-		return image, nil //nolint:nilerr // a torn in-place write: the image is whole
-	}
-	was, err := configtoml.Parse(image)
-	if err != nil {
-		return nil, err
-	}
-	if op.overlaps() {
-		return op.unpaired(now, was, s)
-	}
-	return op.spliced(now, was, s)
-}
-
-// unpaired takes the second section away; where it has taken the first one's
-// place, that gets its own token back.
-func (op *operation) unpaired(now, was *configtoml.Document, s *site) ([]byte, error) {
-	old, second := pair(now, op, s)
-	first, _ := pair(was, op, s)
-	switch {
-	case second < 0 && old >= 0:
-		return now.Bytes(), nil
-	case second < 0 || first < 0:
-		return nil, op.changedSince(s)
-	case old >= 0:
-		back, err := now, error(nil)
-		if now.Sections()[old].Token == op.issued.Token { // an agent has brought it
-			back, err = restored(now, old, was.Sections()[first])
-		}
-		if err == nil {
-			back, err = back.RemoveAll(second)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return back.Bytes(), nil
-	}
-	return putBack(now, second, was.Sections()[first])
-}
-
-func restored(now *configtoml.Document, index int, s configtoml.Section) (*configtoml.Document, error) {
-	return now.Edit(index, configtoml.Change{URL: &s.URL, ID: &s.ID, Token: &s.Token, ObtainedAt: &s.ObtainedAt, ExpiresAt: &s.ExpiresAt})
-}
-
-func putBack(now *configtoml.Document, index int, s configtoml.Section) ([]byte, error) {
-	back, err := restored(now, index, s)
-	if err != nil {
-		return nil, err
-	}
-	return back.Bytes(), nil
-}
-
-func (op *operation) changedSince(s *site) error {
-	return rekey.Errorf(rekey.KindConflict, "%s was changed since, and the section no longer has what the repair put there", s.Config).
-		WithHint("compare it with `rekey doctor`; the image from before stays sealed in journal %s", op.id)
-}
-
-func (op *operation) spliced(now, was *configtoml.Document, s *site) ([]byte, error) {
-	i, present, err := locate(now, op, s)
-	old, _, oerr := locate(was, &operation{target: op.target}, s)
-	if err == nil && !present { // an undo that was interrupted, or somebody else, has put it back
-		return now.Bytes(), nil
-	}
-	if err != nil || oerr != nil || !present {
-		return nil, op.changedSince(s)
-	}
-	return putBack(now, i, was.Sections()[old])
-}
-
-// undoRecord takes back what the operation did to records: its marker goes, and a
-// record that it made is deleted unless somebody else came to use it. Text says
-// what was done, or, with the error, what was not.
-func (e *Engine) undoRecord(ctx context.Context, op *operation, again bool) (text string, err error) {
-	gl, err := e.client(op)
-	if op.overlaps() && op.last(rekey.StepPause) != nil {
-		if err == nil {
-			err = e.unpause(ctx, op, gl)
-		}
-		if err != nil {
-			return fmt.Sprintf("; runner %d may still be paused: ", op.target.RunnerID), err
-		}
-	}
-	switch {
-	case op.tagged != nil && !op.done(rekey.StepSettle):
-		if err == nil {
-			_, _, err = e.restoreTags(ctx, op, gl)
-		}
-		if err != nil {
-			return fmt.Sprintf("; runner %d still has the tag %s: ", op.runnerID(), op.id.Marker()), err
-		}
-	case op.unknown(rekey.StepCreate) && op.issued.Token.IsZero():
-		if err == nil {
-			err = e.removeOrphans(ctx, gl, op, 0)
-		}
-		if err != nil {
-			return fmt.Sprintf("; a runner with the tag %s may be there: ", op.id.Marker()), err
-		}
-	case op.issued.ID != 0 && (op.created() || op.unknown(rekey.StepCreate)):
-		if err == nil {
-			err = e.deleteUnused(ctx, gl, op, again)
-		}
-		if rekey.KindOf(err) == rekey.KindConflict && err != nil { // for good: it has become somebody's
-			return fmt.Sprintf("; runner %d, made by the repair, is still there (%v)", op.issued.ID, err), nil
-		}
-		if err != nil {
-			return fmt.Sprintf("; runner %d, made by the repair, is still there: ", op.issued.ID), err
-		}
-		return fmt.Sprintf("; runner %d, made by the repair, was deleted", op.issued.ID), nil
-	}
-	if op.done(rekey.StepReset) || op.unknown(rekey.StepReset) || op.replaced {
-		return "; the token that GitLab replaced stays refused: a reset cannot be taken back", nil
-	}
-	return "", nil
-}
-
-// unpause makes the old record of an overlap what it was.
-func (e *Engine) unpause(ctx context.Context, op *operation, gl GitLab) error {
-	a := op.target.Attributes
-	_, err := gl.UpdateRunner(ctx, op.target.RunnerID, rekey.RunnerEdit{Paused: &a.Paused, Description: &a.Description})
-	return err
-}
-
-// deleteUnused deletes the record that the operation made. Again says that the
-// config was put back in an earlier undo: somebody may have used it since.
-func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, again bool) error {
-	if op.rolls() {
-		return e.deleteOfPods(ctx, gl, op)
-	}
-	if again && e.refersTo(op) {
-		return rekey.Errorf(rekey.KindConflict, "%s has its token again", op.target.Config)
-	}
-	others, err := e.managersBeside(ctx, gl, op, op.issued.ID)
-	if err == nil && len(others) > 0 {
-		err = rekey.Errorf(rekey.KindConflict, "it is in use by %s", strings.Join(others, ", "))
-	}
-	if err == nil && op.overlaps() {
-		err = e.idle(ctx, gl, op.issued.ID)
-	}
-	if err == nil {
-		err = gl.DeleteRunner(ctx, op.issued.ID)
-	}
-	if err != nil && rekey.KindOf(err) == rekey.KindNotFound {
-		return nil
-	}
-	return err
-}
-
-// errServing says that jobs run on a record that is to go.
-type errServing string
-
-func (e errServing) Error() string { return string(e) }
-
-// idle fails while a job runs on a record that has served.
-func (e *Engine) idle(ctx context.Context, gl GitLab, id rekey.RunnerID) error {
-	paused := true
-	r, err := gl.UpdateRunner(ctx, id, rekey.RunnerEdit{Paused: &paused})
-	if err == nil && r.Busy != nil && *r.Busy {
-		return rekey.Errorf(rekey.KindUnavailable, "%w", errServing("a job runs on it; it is paused and gets no more"))
-	}
-	return err
-}
-
-// refersTo reports whether the config has the operation's new token. Where the
-// file cannot be read nobody can load it either.
-func (e *Engine) refersTo(op *operation) bool {
-	missing := errors.New("no such token")
-	return e.look(op.target.Config, func(doc *configtoml.Document) error {
-		if slices.ContainsFunc(doc.Sections(), func(s configtoml.Section) bool { return s.Token == op.issued.Token }) {
-			return nil
-		}
-		return missing
-	}) == nil
 }
 
 // Prune removes the journals of runs all of whose operations ended longer than
