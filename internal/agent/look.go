@@ -38,10 +38,11 @@ func (l *look) pair() pair { return pair{l.sight.Config.Fingerprint(), l.sight.S
 // read reads the store.
 func (a *Agent) read(ctx context.Context, t *track) *look {
 	l := &look{track: t, sight: Sight{Config: t.Token, Read: Found, Agreed: a.agreed[t.key()]}}
+	t.looked = a.opts.Now()
 	secret, err := a.ports.Store.Get(ctx, t.ref, "")
 	switch {
 	case rekey.KindOf(err) == rekey.KindNotFound && err != nil:
-		l.sight.Read, l.absent = Missing, true
+		l.sight.Read, l.absent, l.seen = Missing, true, "" // a watch of what was there would end at once
 		return l
 	case err != nil:
 		l.sight.Read, l.err = Away, err

@@ -18,22 +18,27 @@ import (
 
 // world is a host, a store and a GitLab in memory; time is synctest's.
 type world struct {
-	mu       sync.Mutex
-	sections []agent.Section
-	stamp    int64
-	secrets  map[string]secretstore.Secret
-	away     error
-	readOnly bool
-	watched  bool
-	changed  chan struct{} // closed when a secret changes
-	good     map[rekey.Token]rekey.Verdict
-	asked    int
-	gets     int
-	given    []agent.Delivery
-	refuse   error // of a delivery
-	memory   map[agent.Key]agent.Agreed
-	events   []agent.Event
-	before   func() // called once before a write to the store
+	mu         sync.Mutex
+	sections   []agent.Section
+	stamp      int64
+	secrets    map[string]secretstore.Secret
+	away       error
+	readOnly   bool
+	unwritable error // what a write comes to
+	onStamp    func()
+	onGet      func(n int) // of the nth read
+	watched    bool
+	jumpy      bool          // watches end at once
+	changed    chan struct{} // closed when a secret changes
+	good       map[rekey.Token]rekey.Verdict
+	asked      int
+	gets       int
+	puts       int
+	given      []agent.Delivery
+	refuse     error // of a delivery
+	memory     map[agent.Key]agent.Agreed
+	events     []agent.Event
+	before     func() // called once before a write to the store
 }
 
 func newWorld(tokens ...rekey.Token) *world {
@@ -47,6 +52,9 @@ func newWorld(tokens ...rekey.Token) *world {
 func (w *world) Stamp(string) (agent.Stamp, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.onStamp != nil {
+		w.onStamp()
+	}
 	return agent.Stamp{ModTime: 1 + w.stamp}, nil
 }
 
@@ -64,6 +72,9 @@ func (w *world) Get(_ context.Context, ref secretstore.Ref, _ secretstore.Versio
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gets++
+	if w.onGet != nil {
+		w.onGet(w.gets)
+	}
 	if w.away != nil {
 		return secretstore.Secret{}, w.away
 	}
@@ -82,6 +93,10 @@ func (w *world) Put(_ context.Context, ref secretstore.Ref, value rekey.Token, p
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.puts++
+	if w.unwritable != nil {
+		return "", w.unwritable
+	}
 	now, found := w.secrets[ref.Name]
 	if err := p.If.Check(ref, now.Version, found); err != nil {
 		return "", err
@@ -93,8 +108,27 @@ func (w *world) Put(_ context.Context, ref secretstore.Ref, value rekey.Token, p
 // set makes a version; the caller holds mu.
 func (w *world) set(name string, value rekey.Token) {
 	w.secrets[name] = secretstore.Secret{Value: value, Version: secretstore.Version(fmt.Sprint(len(w.secrets), "-", value.Fingerprint()))}
+	w.stir()
+}
+
+// stir wakes the watches; the caller holds mu.
+func (w *world) stir() {
 	close(w.changed)
 	w.changed = make(chan struct{})
+}
+
+func (w *world) drop(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.secrets, "/t/"+name)
+	w.stir()
+}
+
+// change changes the world under its lock.
+func (w *world) change(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
 }
 
 func (w *world) put(name string, value rekey.Token) {
@@ -115,7 +149,7 @@ func (w *world) Watch(ctx context.Context, ref secretstore.Ref, since secretstor
 		w.mu.Lock()
 		now, changed := w.secrets[ref.Name].Version, w.changed
 		w.mu.Unlock()
-		if now != since {
+		if now != since || w.jumpy {
 			return nil
 		}
 		select {
@@ -178,7 +212,11 @@ func (w *world) agent(pattern string, interval time.Duration) *agent.Agent {
 // run starts the loop; what is returned ends it and waits.
 func run(t *testing.T, a *agent.Agent, now <-chan struct{}) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	return runIn(t.Context(), a, now)
+}
+
+func runIn(ctx context.Context, a *agent.Agent, now <-chan struct{}) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { a.Run(ctx, now, nil) })
 	synctest.Wait()

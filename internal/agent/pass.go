@@ -194,7 +194,8 @@ func (a *Agent) save() {
 	clear(a.unsaved)
 }
 
-// push writes the config's token into the store, if that is as it was read.
+// push writes the config's token into the store, if that is as it was read. What the
+// store refuses is tried less and less often, as GitLab is asked first each time.
 func (a *Agent) push(ctx context.Context, l *look, d Decision) {
 	if d.Over && l.doubted != l.pair() {
 		l.doubted, l.due, l.soon = l.pair(), a.opts.Now().Add(doubtFor), true
@@ -226,7 +227,8 @@ func (a *Agent) push(ctx context.Context, l *look, d Decision) {
 		a.tell(l.track, EventNote, err.Error()+"; it is read again", "")
 	default:
 		a.count(func(c *counts) { c.failed++ })
-		a.become(l.track, Behind, EventBehind, d.Why+", which could not be written: "+err.Error(), rekey.HintOf(err))
+		l.asked, l.err = true, err
+		a.fruitless(l, Decision{Action: Wait, Why: d.Why + ", which could not be written"})
 	}
 }
 

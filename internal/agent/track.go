@@ -27,9 +27,10 @@ type track struct {
 	ref     secretstore.Ref
 	problem *rekey.Error // why it cannot be looked after as it is
 
-	due   time.Time // when it is looked at next
-	soon  bool      // due for a reason that passes at once
-	tries int       // fruitless looks in a row that asked or wrote something
+	due    time.Time // when it is looked at next
+	soon   bool      // due for a reason that passes at once
+	looked time.Time // when its secret was read last
+	tries  int       // fruitless looks in a row that asked or wrote something
 
 	state State
 	since time.Time // of the state
@@ -40,7 +41,7 @@ type track struct {
 	last     Decision
 	until    time.Time           // nobody is asked about that pair before
 	doubted  pair                // a Push.Over that was put off once
-	seen     secretstore.Version // the version that was read last
+	seen     secretstore.Version // the version that was read last; "" where there was none
 	noted    secretstore.Version
 	watching bool
 	watch    time.Time // not before

@@ -64,7 +64,8 @@ func (w *watches) tend(ctx context.Context) {
 	}
 }
 
-// heard has a secret looked at that changed.
+// heard has a secret looked at that changed; not again at once, should a store end its
+// watches for what a look does not see.
 func (w *watches) heard(c changed) {
 	w.open--
 	now := w.agent.opts.Now()
@@ -77,7 +78,10 @@ func (w *watches) heard(c changed) {
 			t.watch = now.Add(jittered(w.agent.opts.Interval))
 			continue
 		}
-		t.due = now
+		if t.due = t.looked.Add(shortly); t.due.Before(now) {
+			t.due = now
+		}
+		t.watch = t.due
 	}
 }
 
