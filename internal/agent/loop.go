@@ -29,7 +29,7 @@ func (a *Agent) Run(ctx context.Context, now <-chan struct{}, ready func()) {
 	a.begin(ctx)
 	tick := time.NewTicker(min(glance, a.opts.Interval))
 	defer tick.Stop()
-	watches := newWatches(a)
+	watches := newWatches(ctx, a)
 	defer watches.end()
 	for {
 		a.glance()
@@ -38,7 +38,7 @@ func (a *Agent) Run(ctx context.Context, now <-chan struct{}, ready func()) {
 			ready()
 			ready = nil
 		}
-		watches.tend(ctx)
+		watches.tend()
 		select {
 		case <-ctx.Done():
 			return

@@ -12,6 +12,7 @@ import (
 // costs time and nothing else.
 type watches struct {
 	agent   *Agent
+	ctx     context.Context // of all watches, one for the whole run
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 	changed chan changed
@@ -26,13 +27,15 @@ type changed struct {
 	err error
 }
 
-func newWatches(a *Agent) *watches {
-	return &watches{agent: a, changed: make(chan changed), cancel: func() {}}
+func newWatches(ctx context.Context, a *Agent) *watches {
+	w := &watches{agent: a, changed: make(chan changed)}
+	w.ctx, w.cancel = context.WithCancel(ctx)
+	return w
 }
 
 // tend opens watches where there is none.
-func (w *watches) tend(ctx context.Context) {
-	a := w.agent
+func (w *watches) tend() {
+	a, ctx := w.agent, w.ctx
 	if len(a.tracks) == 0 || w.asked && !w.can {
 		return
 	}
@@ -42,9 +45,6 @@ func (w *watches) tend(ctx context.Context) {
 		if !w.can {
 			return
 		}
-	}
-	if w.open == 0 {
-		ctx, w.cancel = context.WithCancel(ctx)
 	}
 	now := a.opts.Now()
 	for _, t := range a.tracks {

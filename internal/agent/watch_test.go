@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,5 +90,53 @@ func TestAStoreWhoseWatchesEndAtOnce(t *testing.T) {
 		if w.gets > 65 {
 			t.Errorf("%d reads in a minute, want at most one a second", w.gets)
 		}
+	})
+}
+
+// counted is a context that counts who still waits for its end.
+type counted struct {
+	context.Context
+	mu      sync.Mutex
+	waiting int
+}
+
+func (c *counted) Value(any) any { return nil } // it is none of context's own, and is asked
+
+func (c *counted) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting++
+	end := context.AfterFunc(c.Context, f)
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.waiting--
+		return end()
+	}
+}
+
+func (c *counted) now() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
+// TestNothingGathersWhileNothingIsWatched: a store that could watch, and has no secret.
+func TestNothingGathersWhileNothingIsWatched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(tokenA)
+		w.watched, w.good[tokenA] = true, rekey.Invalid
+		inner, cancel := context.WithCancel(t.Context())
+		ctx := &counted{Context: inner}
+		a := w.agent(pattern, 10*time.Second)
+		var running sync.WaitGroup
+		running.Go(func() { a.Run(ctx, nil, nil) })
+		elapse(10 * time.Minute)
+		if n := ctx.now(); n > 2 {
+			t.Errorf("after ten minutes %d contexts wait for the end, want one", n)
+		}
+		cancel()
+		running.Wait()
 	})
 }
