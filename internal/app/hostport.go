@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"rekey"
@@ -76,10 +75,12 @@ type repairedHost struct {
 	containers map[string]*docker.Container
 	// far are other machines, whose configs are named with them; nil: none.
 	far *farHosts
+	// locks are those of this machine.
+	locks *dirLocks
 }
 
 func (a *App) repairedHost(n *network, in ProofInput, far *farHosts) repairedHost {
-	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}, far: far}
+	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}, far: far, locks: &dirLocks{}}
 	h.by, _ = host.ParseReload(in.Reload) // Check has refused what is none
 	h.idle = func(ctx context.Context, path string) error { return n.idle(ctx, h.Read, path) }
 	return h
@@ -131,7 +132,7 @@ func (h repairedHost) Replace(path string, expect, next []byte) (string, error) 
 	if far, there := h.far.of(path); far != nil {
 		return far.Replace(there, expect, next)
 	}
-	r, err := durable.Replace(path, expect, next, durable.AllowInPlace)
+	r, err := h.locks.replace(path, expect, next)
 	return string(r.How), err
 }
 
@@ -180,25 +181,13 @@ func (h repairedHost) ReloadText(ctx context.Context, path string, by host.Reloa
 	return h.Host.ReloadText(ctx, path, by)
 }
 
-// Lock locks the config's directory and settles what a killed edit left there.
+// Lock locks the config's directory and settles what a killed edit left there. The
+// configs of one directory may be locked side by side.
 func (h repairedHost) Lock(path string) (func(), error) {
 	if far, there := h.far.of(path); far != nil {
 		return far.Lock(there)
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		real = path
-	}
-	dir := filepath.Dir(real)
-	unlock, err := durable.LockDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	if _, _, err := durable.CleanStale(dir); err != nil {
-		unlock()
-		return nil, err
-	}
-	return unlock, nil
+	return h.locks.lock(path)
 }
 
 // wallClock is remedy.Clock.
