@@ -2,8 +2,6 @@ package vaultplugin
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -116,25 +114,32 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	if err != nil {
 		return refusal(err)
 	}
-	if err := b.identify(ctx, req.Storage, old, c, d.Get("moved").(bool)); err != nil {
+	resp := &logical.Response{}
+	if d.Get("verify").(bool) {
+		if resp.Warnings, err = tried(ctx, gl); err != nil {
+			return refusal(err)
+		}
+	}
+	if err := b.replace(ctx, req.Storage, old, c, d.Get("moved").(bool)); err != nil {
 		return refusal(err)
 	}
-	var resp *logical.Response
-	if d.Get("verify").(bool) {
-		scopes, err := gl.Scopes(ctx)
-		if err != nil {
-			return refusal(rekey.Errorf(rekey.KindOf(err), "the connection was not stored: %w", err).WithHint("%s; verify=false stores it untried", rekey.HintOf(err)))
-		}
-		if lack := lacking(scopes); len(lack) > 0 {
-			resp = &logical.Response{Warnings: lack}
-		}
+	strange, err := strangeRoles(ctx, req.Storage, c.Instance)
+	for _, name := range strange {
+		resp.AddWarning("the owner of the role " + name + " is of the GitLab that was configured before: write it again; the role issues no runner until then")
 	}
-	entry, err := logical.StorageEntryJSON(configKey, c)
-	if err == nil {
-		err = req.Storage.Put(ctx, entry)
+	if len(resp.Warnings) == 0 {
+		resp = nil
 	}
-	b.forget()
 	return resp, err
+}
+
+// tried asks GitLab whether it takes the token, and returns what that cannot do.
+func tried(ctx context.Context, gl GitLab) (warnings []string, err error) {
+	scopes, err := gl.Scopes(ctx)
+	if err != nil {
+		return nil, rekey.Errorf(rekey.KindOf(err), "the connection was not stored: %w", err).WithHint("%s; verify=false stores it untried", rekey.HintOf(err))
+	}
+	return lacking(scopes), nil
 }
 
 func take[T any](d *framework.FieldData, name string, to *T) {
@@ -167,56 +172,6 @@ func (b *backend) connect(c *config) (GitLab, string, error) {
 		ClientCert: c.ClientCert, ClientKey: rekey.NewToken(c.ClientKey), RPS: c.RPS})
 }
 
-// identify decides whether c is about the same GitLab as before.
-func (b *backend) identify(ctx context.Context, s logical.Storage, old, c *config, moved bool) error {
-	if old != nil && (old.URL == c.URL || moved) {
-		return nil
-	}
-	if old != nil {
-		if err := noneOutstanding(ctx, s); err != nil {
-			return rekey.Errorf(rekey.KindConflict, "the URL cannot change from %s to %s: %w", old.URL, c.URL, err).
-				WithHint("revoke them (vault lease revoke -prefix MOUNT/creds), or write moved=true if it is the same GitLab under another name")
-		}
-	}
-	c.Instance = random(8)
-	return nil
-}
-
-func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
-	if err := noneOutstanding(ctx, req.Storage); err != nil {
-		return refusal(rekey.Errorf(rekey.KindConflict, "the config is still needed: %w", err).
-			WithHint("revoke them first: vault lease revoke -prefix MOUNT/creds"))
-	}
-	b.forget()
-	return nil, req.Storage.Delete(ctx, configKey)
-}
-
-// gitlab returns the client of the config. instance is that of the lease at hand,
-// "" for none.
-func (b *backend) gitlab(ctx context.Context, s logical.Storage, instance string) (*connected, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.client == nil {
-		c, err := loadConfig(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		if c == nil {
-			return nil, invalid("no GitLab is configured").WithHint("write url and token to MOUNT/config")
-		}
-		gl, _, err := b.connect(c)
-		if err != nil {
-			return nil, err
-		}
-		b.client = &connected{gl, *c}
-	}
-	if instance != "" && instance != b.client.config.Instance {
-		return nil, rekey.Errorf(rekey.KindConflict, "the runner belongs to another GitLab than %s, which is configured now", b.client.config.URL).
-			WithHint("configure that GitLab again, or delete the runner there and run vault lease revoke -force")
-	}
-	return b.client, nil
-}
-
 // lacking says what a user token cannot do; GitLab that tells no scopes says it when
 // it is asked.
 func lacking(scopes []string) []string {
@@ -234,10 +189,4 @@ func lacking(scopes []string) []string {
 		}
 	}
 	return all
-}
-
-func random(bytes int) string {
-	raw := make([]byte, bytes)
-	_, _ = rand.Read(raw) // never fails
-	return hex.EncodeToString(raw)
 }

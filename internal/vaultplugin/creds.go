@@ -1,7 +1,9 @@
 package vaultplugin
 
 import (
+	"cmp"
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -41,6 +43,7 @@ type issue struct {
 
 func (b *backend) readCreds(ctx context.Context, req *logical.Request, d *framework.FieldData) (*logical.Response, error) {
 	name := d.Get("name").(string)
+	gl, unconfigured := b.gitlab(ctx, req.Storage, "") // before the role, which notes its GitLab when that is left
 	r, err := loadRole(ctx, req.Storage, name)
 	if err != nil {
 		return nil, err
@@ -48,9 +51,13 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, d *framew
 	if r == nil {
 		return refusal(rekey.Errorf(rekey.KindNotFound, "there is no role %s", name).WithHint("vault list %sroles shows those there are", req.MountPoint))
 	}
-	gl, err := b.gitlab(ctx, req.Storage, "")
-	if err != nil {
-		return refusal(err)
+	if unconfigured != nil {
+		return refusal(unconfigured)
+	}
+	if r.strange(gl.config.Instance) {
+		owner := cmp.Or(r.Owner.Path, strconv.FormatInt(r.Owner.ID, 10))
+		return refusal(rekey.Errorf(rekey.KindConflict, "no runner was made: the %s %s of the role %s is of the GitLab that was configured before, and its id %d may be another's at %s", r.Scope, owner, name, r.Owner.ID, gl.config.URL).
+			WithHint("write the role's owner again: vault write %sroles/%s owner=…", req.MountPoint, name))
 	}
 	now := b.opts.Now()
 	i := &issue{backend: b, s: req.Storage, gl: gl, role: r, rec: &record{

@@ -163,10 +163,13 @@ func noneOutstanding(ctx context.Context, s logical.Storage) error {
 }
 
 // reserve writes the record down before it is asked for, unless the role has as many
-// as it may.
+// as it may, or the config is of another GitLab by now.
 func (b *backend) reserve(ctx context.Context, s logical.Storage, r *record, limit int) error {
 	b.register.Lock()
 	defer b.register.Unlock()
+	if err := configured(ctx, s, r.Instance, r.Role); err != nil {
+		return err
+	}
 	if limit > 0 {
 		have, err := s.List(ctx, recordPrefix+r.Role+"/")
 		if err != nil {

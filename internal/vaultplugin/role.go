@@ -17,6 +17,7 @@ const rolePrefix = "role/"
 type role struct {
 	Scope           rekey.Scope `json:"scope"`
 	Owner           rekey.Ref   `json:"owner,omitzero"`
+	Instance        string      `json:"instance,omitempty"` // whose group or project Owner is; "": of the GitLab that is configured
 	Description     string      `json:"description"`
 	Tags            []string    `json:"tags,omitempty"`
 	RunUntagged     bool        `json:"run_untagged"`
@@ -85,6 +86,19 @@ func loadRole(ctx context.Context, s logical.Storage, name string) (*role, error
 	return r, entry.DecodeJSON(r)
 }
 
+func (r *role) put(ctx context.Context, s logical.Storage, name string) error {
+	entry, err := logical.StorageEntryJSON(rolePrefix+name, r)
+	if err != nil {
+		return err
+	}
+	return s.Put(ctx, entry)
+}
+
+// strange reports whether the owner is of another GitLab than instance.
+func (r *role) strange(instance string) bool {
+	return r.Owner.ID != 0 && r.Instance != "" && r.Instance != instance
+}
+
 func (b *backend) listRoles(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
 	names, err := req.Storage.List(ctx, rolePrefix)
 	if err != nil {
@@ -134,11 +148,7 @@ func (b *backend) writeRole(ctx context.Context, req *logical.Request, d *framew
 	if err := b.resolveOwner(ctx, req.Storage, r, d.Get("owner").(string)); err != nil {
 		return refusal(err)
 	}
-	entry, err := logical.StorageEntryJSON(rolePrefix+name, r)
-	if err == nil {
-		err = req.Storage.Put(ctx, entry)
-	}
-	if err != nil {
+	if err := r.put(ctx, req.Storage, name); err != nil {
 		return nil, err
 	}
 	return b.warnTTL(r), nil
@@ -164,14 +174,15 @@ func (r *role) fill(d *framework.FieldData) {
 	}
 }
 
-// resolveOwner finds the id that GitLab wants in place of a path.
+// resolveOwner finds the id that GitLab wants in place of a path, and notes which GitLab
+// it is of.
 func (b *backend) resolveOwner(ctx context.Context, s logical.Storage, r *role, given string) error {
 	given = strings.Trim(strings.TrimSpace(given), "/")
 	switch {
 	case r.Scope == rekey.ScopeInstance && given != "":
 		return invalid("an instance runner has no owner").WithHint("leave owner away, or use scope group or project")
 	case r.Scope == rekey.ScopeInstance:
-		r.Owner = rekey.Ref{}
+		r.Owner, r.Instance = rekey.Ref{}, ""
 		return nil
 	case given == "" && r.Owner.ID == 0:
 		return invalid("owner is missing").WithHint("a %s runner needs owner=PATH or owner=ID of its %[1]s", r.Scope)
@@ -179,7 +190,14 @@ func (b *backend) resolveOwner(ctx context.Context, s logical.Storage, r *role, 
 		return nil
 	}
 	if id := number(given); id > 0 {
-		r.Owner = rekey.Ref{ID: id}
+		c, err := loadConfig(ctx, s)
+		if err != nil {
+			return err
+		}
+		r.Owner, r.Instance = rekey.Ref{ID: id}, ""
+		if c != nil {
+			r.Instance = c.Instance
+		}
 		return nil
 	}
 	gl, err := b.gitlab(ctx, s, "")
@@ -191,6 +209,7 @@ func (b *backend) resolveOwner(ctx context.Context, s logical.Storage, r *role, 
 		return rekey.Errorf(rekey.KindOf(err), "the %s %s cannot be looked up: %w", r.Scope, given, err).
 			WithHint("give its id as owner: that needs no look-up; or: %s", rekey.HintOf(err))
 	}
+	r.Instance = gl.config.Instance
 	return nil
 }
 
