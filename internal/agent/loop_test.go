@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,9 @@ import (
 type world struct {
 	mu         sync.Mutex
 	sections   []agent.Section
-	stamp      int64
+	configs    []string
+	named      []string         // --section
+	stamps     map[string]int64 // by config
 	secrets    map[string]secretstore.Secret
 	away       error
 	readOnly   bool
@@ -42,26 +45,32 @@ type world struct {
 }
 
 func newWorld(tokens ...rekey.Token) *world {
-	w := &world{secrets: map[string]secretstore.Secret{}, good: map[rekey.Token]rekey.Verdict{}, memory: map[agent.Key]agent.Agreed{}, changed: make(chan struct{})}
+	w := &world{configs: []string{"/etc/config.toml"}, stamps: map[string]int64{}, secrets: map[string]secretstore.Secret{}, good: map[rekey.Token]rekey.Verdict{}, memory: map[agent.Key]agent.Agreed{}, changed: make(chan struct{})}
 	for i, token := range tokens {
 		w.sections = append(w.sections, agent.Section{Config: "/etc/config.toml", Name: fmt.Sprintf("s%d", i), Index: i, URL: "https://gitlab.example.com", Token: token})
 	}
 	return w
 }
 
-func (w *world) Stamp(string) (agent.Stamp, error) {
+func (w *world) Stamp(path string) (agent.Stamp, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.onStamp != nil {
 		w.onStamp()
 	}
-	return agent.Stamp{ModTime: 1 + w.stamp}, nil
+	return agent.Stamp{ModTime: 1 + w.stamps[path]}, nil
 }
 
-func (w *world) Sections(string) ([]agent.Section, error) {
+func (w *world) Sections(path string) ([]agent.Section, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]agent.Section(nil), w.sections...), nil
+	var in []agent.Section
+	for _, s := range w.sections {
+		if s.Config == path {
+			in = append(in, s)
+		}
+	}
+	return in, nil
 }
 
 func (w *world) Features(context.Context, secretstore.Ref) (secretstore.Features, error) {
@@ -141,7 +150,7 @@ func (w *world) edit(i int, token rekey.Token) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sections[i].Token = token
-	w.stamp++
+	w.stamps[w.sections[i].Config]++
 }
 
 func (w *world) Watch(ctx context.Context, ref secretstore.Ref, since secretstore.Version) error {
@@ -190,7 +199,7 @@ func (w *world) deliver(_ context.Context, all []agent.Delivery) []agent.Deliver
 		refused := w.refuse
 		w.mu.Unlock()
 		if done[i].Err = refused; refused == nil {
-			w.edit(d.Index, d.New)
+			w.edit(slices.IndexFunc(w.sections, func(s agent.Section) bool { return s.Config == d.Config && s.Index == d.Index }), d.New)
 		}
 	}
 	return done
@@ -201,7 +210,7 @@ func (w *world) agent(pattern string, interval time.Duration) *agent.Agent {
 	if err != nil {
 		panic(err)
 	}
-	return agent.New(agent.Options{Configs: []string{"/etc/config.toml"}, Pattern: p, Host: "h", Interval: interval, Now: time.Now},
+	return agent.New(agent.Options{Configs: w.configs, Sections: w.named, Pattern: p, Host: "h", Interval: interval, Now: time.Now},
 		agent.Ports{Files: w, Store: w, Ask: w.ask, Deliver: w.deliver, Memory: w, Report: func(e agent.Event) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -54,8 +54,8 @@ func (a *Agent) pass(ctx context.Context) {
 
 // see reads one section's secret; nil where that cannot be done.
 func (a *Agent) see(ctx context.Context, r *round, t *track) *look {
-	if t.problem != nil {
-		a.become(t, Behind, EventBehind, t.problem.Msg, t.problem.Hint)
+	if why := t.refused(); why != nil {
+		a.become(t, Behind, EventBehind, why.Msg, why.Hint)
 		return nil
 	}
 	if r.away != nil {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type track struct {
 	Section
 	ref     secretstore.Ref
 	problem *rekey.Error // why it cannot be looked after as it is
+	twin    *rekey.Error // why not beside the others: theirs changes it, whatever its own config does
 
 	due    time.Time // when it is looked at next
 	soon   bool      // due for a reason that passes at once
@@ -49,6 +51,9 @@ type track struct {
 
 // pair is a config's token and a store's.
 type pair struct{ config, store rekey.Fingerprint }
+
+// refused is why it is not looked after, nil where it is.
+func (t *track) refused() *rekey.Error { return cmp.Or(t.problem, t.twin) }
 
 func (t *track) key() Key { return Key{t.Config, t.Name, t.ref.String()} }
 
@@ -90,7 +95,7 @@ func (a *Agent) adopt(path string, sections []Section, now time.Time) {
 		kept = append(kept, t)
 	}
 	a.tracks = kept
-	a.refuseTwins()
+	a.refuseTwins(now)
 }
 
 // known returns the track of a section, a new one where there is none.
@@ -122,22 +127,24 @@ func (a *Agent) refer(s Section) (secretstore.Ref, *rekey.Error) {
 	return ref, nil
 }
 
-// refuseTwins gives every section a problem whose secret is another one's too: each
-// would be given the other's token.
-func (a *Agent) refuseTwins() {
-	users := map[secretstore.Ref][]*track{}
+// refuseTwins refuses every section whose secret is another one's too, in whatever
+// config: each would be given the other's token. All are judged anew each time.
+func (a *Agent) refuseTwins(now time.Time) {
+	users := map[secretstore.Ref]int{}
 	for _, t := range a.tracks {
 		if t.problem == nil {
-			users[t.ref] = append(users[t.ref], t)
+			users[t.ref]++
 		}
 	}
-	for ref, all := range users {
-		if len(all) < 2 {
-			continue
+	for _, t := range a.tracks {
+		was := t.twin
+		t.twin = nil
+		if n := users[t.ref]; t.problem == nil && n > 1 {
+			t.twin = rekey.Errorf(rekey.KindInvalid, "%d sections would share %s", n, t.ref).
+				WithHint("write {name} into --store and give the sections names of their own, or choose one with --section")
 		}
-		for _, t := range all {
-			t.problem = rekey.Errorf(rekey.KindInvalid, "%d sections would share %s", len(all), ref)
-			t.problem.Hint = "write {name} into --store and give the sections names of their own, or choose one with --section"
+		if (was == nil) != (t.twin == nil) {
+			t.due = now
 		}
 	}
 }

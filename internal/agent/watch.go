@@ -48,7 +48,7 @@ func (w *watches) tend() {
 	}
 	now := a.opts.Now()
 	for _, t := range a.tracks {
-		if t.watching || t.seen == "" || t.problem != nil || t.watch.After(now) || w.open == mostWatched {
+		if t.watching || t.seen == "" || t.refused() != nil || t.watch.After(now) || w.open == mostWatched {
 			continue
 		}
 		t.watching = true
