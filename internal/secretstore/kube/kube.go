@@ -42,6 +42,7 @@ type Options struct {
 	Getenv   func(name string) string // required
 	Home     string                   // of the user, for ~/.kube/config
 	Patience time.Duration            // of one request; 0: 10 s
+	Pause    time.Duration            // before a watch that ended is opened again; 0: 5 s
 }
 
 // Store is one kubeconfig, in any of its contexts.
@@ -56,6 +57,9 @@ type Store struct {
 func New(o Options) *Store {
 	if o.Patience <= 0 {
 		o.Patience = 10 * time.Second
+	}
+	if o.Pause <= 0 {
+		o.Pause = 5 * time.Second
 	}
 	return &Store{opts: o, clusters: map[string]dynamic.Interface{}}
 }
@@ -310,48 +314,6 @@ func deleted(ref secretstore.Ref, verb string, err error) error {
 		return secretstore.Unknown(ref, fail(ref, verb, err))
 	}
 	return fail(ref, verb, err)
-}
-
-// Watch waits for a change to the Secret, by the API's own watch.
-func (s *Store) Watch(ctx context.Context, ref secretstore.Ref, since secretstore.Version) error {
-	api, err := s.in(ref)
-	if err != nil {
-		return err
-	}
-	for {
-		now, err := s.read(ctx, ref)
-		if err != nil {
-			return err
-		}
-		version := ""
-		if now != nil {
-			version = now.GetResourceVersion()
-		}
-		if version != string(since) {
-			return nil
-		}
-		if err := s.next(ctx, api, ref, version); err != nil {
-			return err
-		}
-	}
-}
-
-// next returns when something happened, or when the API server ended the watch.
-func (s *Store) next(ctx context.Context, api dynamic.ResourceInterface, ref secretstore.Ref, version string) error {
-	w, err := api.Watch(ctx, v1.ListOptions{FieldSelector: "metadata.name=" + ref.Name, ResourceVersion: version})
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fail(ref, "watch", err)
-	}
-	defer w.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-w.ResultChan():
-		return nil
-	}
 }
 
 // Close does nothing.

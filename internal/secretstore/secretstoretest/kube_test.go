@@ -44,6 +44,72 @@ func lossyKube(t *testing.T, kubeconfig string) secretstore.Store {
 	return kubeStore(t, kubetest.Kubeconfig(line.URL, ca, config.Users[0].User.Token, "default"))
 }
 
+// TestWatchOfASecretOlderThanTheServer: an API server that was started after the Secret
+// was written knows nothing of its version. One stream watches it all the same, while
+// more Secrets change than the server's cache holds at first.
+func TestWatchOfASecretOlderThanTheServer(t *testing.T) {
+	t.Parallel()
+	etcd := secretstoretest.Etcd(t)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	line := func(s secretstoretest.KubeServer) (*secretstoretest.Line, secretstore.Store) {
+		l, ca := secretstoretest.NewTLSLine(t, s.URL, transport)
+		return l, kubeStore(t, kubetest.Kubeconfig(l.URL, ca, s.Token, "default"))
+	}
+	_, old := line(secretstoretest.KubeAPIServer(t, etcd))
+	r := ref(t, "k8s://default/watched")
+	mustPut(t, old, r, secretstoretest.Token(1), secretstore.Metadata{})
+	since := version(t, old, r)
+	seen, young := line(secretstoretest.KubeAPIServer(t, etcd))
+	ended := make(chan error, 1)
+	go func() { ended <- young.Watch(t.Context(), r, since) }()
+	for i := range 150 {
+		mustPut(t, old, r.With(fmt.Sprintf("other-%d", i), "runner-token"), secretstoretest.Token(2), secretstore.Metadata{})
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("Watch: %v, want it to go on: nothing changed", err)
+	default:
+	}
+	mustPut(t, old, r, secretstoretest.Token(3), secretstore.Metadata{})
+	if err := <-ended; err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+	if all := seen.Seen(); len(all) > 3 {
+		t.Errorf("%d requests for one change, want 3: a watch, and a look before and after the change: %v ...", len(all), all[:4])
+	}
+	since = version(t, young, r)
+	go func() { ended <- young.Watch(t.Context(), r, since) }()
+	if err := old.Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("Watch of a Secret that is deleted: %v", err)
+	}
+	go func() { ended <- young.Watch(t.Context(), r, "") }()
+	mustPut(t, old, r, secretstoretest.Token(4), secretstore.Metadata{})
+	if err := <-ended; err != nil {
+		t.Errorf("Watch of a Secret that comes: %v", err)
+	}
+}
+
+// TestWatchTakesNoList: get and watch are all that it needs.
+func TestWatchTakesNoList(t *testing.T) {
+	t.Parallel()
+	onRealCluster(t, func(t *testing.T, server kubetest.Server, namespace string) {
+		writer := kubeStore(t, server.User(t, namespace, kubetest.Right{Resource: "secrets", Verbs: secretRights}))
+		watcher := kubeStore(t, server.User(t, namespace, kubetest.Right{Resource: "secrets", Verbs: []string{"get", "watch"}}))
+		r := ref(t, "k8s://%s/watched", namespace)
+		mustPut(t, writer, r, secretstoretest.Token(1), secretstore.Metadata{})
+		since := version(t, writer, r)
+		ended := make(chan error, 1)
+		go func() { ended <- watcher.Watch(t.Context(), r, since) }()
+		mustPut(t, writer, r, secretstoretest.Token(2), secretstore.Metadata{})
+		if err := <-ended; err != nil {
+			t.Errorf("Watch with the rights get and watch: %v\n%s", err, rekey.HintOf(err))
+		}
+	})
+}
+
 // TestSecretOfTheChart: the key that the chart's volume names stays, empty; what else
 // is in the Secret stays as it is.
 func TestSecretOfTheChart(t *testing.T) {

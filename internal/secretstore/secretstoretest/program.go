@@ -2,6 +2,7 @@ package secretstoretest
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"os"
@@ -23,7 +24,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// program runs a server until the test ends, and waits until url answers.
+// program runs a server until the test ends, and waits until url answers that it is well.
 func program(t *testing.T, url, path string, args ...string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "server.log"))
@@ -51,14 +52,18 @@ func answering(ctx context.Context, url string) error {
 	defer stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // a server of the test's own
+	defer client.CloseIdleConnections()
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			return err
 		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
+		if resp, err := client.Do(req); err == nil {
 			_ = resp.Body.Close()
-			return nil
+			if resp.StatusCode == http.StatusOK {
+				return nil
+			}
 		}
 		select {
 		case <-ctx.Done():
