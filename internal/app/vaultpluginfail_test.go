@@ -205,7 +205,7 @@ func TestVaultFollowsAGitLabThatMoved(t *testing.T) {
 	m := newVaultMount(t).configured(nil)
 	s := m.must(logical.ReadOperation, "creds/docker", nil).Secret
 	moved := strings.Replace(m.lab.URL, "127.0.0.1", "localhost", 1)
-	m.must(logical.UpdateOperation, "config", fields{"url": moved, "moved": true})
+	m.must(logical.UpdateOperation, "config", fields{"url": moved, "moved": true, "token": m.pat})
 	if got := m.must(logical.ReadOperation, "config", nil).Data["url"]; got != moved {
 		t.Errorf("the URL is %v, want %s", got, moved)
 	}

@@ -2,11 +2,16 @@ package app_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/vault/sdk/logical"
@@ -195,4 +200,48 @@ func TestVaultMakesNoRunnerAtTheGitLabBefore(t *testing.T) {
 			m.clean("afterwards")
 		})
 	}
+}
+
+// TestVaultSendsTheTokenWhereItWasGivenFor: who may write the config and cannot read the
+// user token has it sent to no server of their own.
+func TestVaultSendsTheTokenWhereItWasGivenFor(t *testing.T) {
+	t.Parallel()
+	m := newVaultMount(t).configured(nil)
+	var asked atomic.Int32
+	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	pair := elsewhere.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}))
+	moved := fields{"url": elsewhere.URL, "moved": true, "ca_cert": cert}
+	with := func(more fields) fields {
+		all := maps.Clone(moved)
+		maps.Copy(all, more)
+		return all
+	}
+	refused := func(config fields, texts ...string) {
+		t.Helper()
+		_, err := m.do(logical.UpdateOperation, "config", config)
+		m.refused(err, texts...)
+		if err != nil && strings.Contains(err.Error(), m.pat) {
+			t.Errorf("the error shows the token: %v", err)
+		}
+	}
+	refused(moved, "the token that is stored was given for the old one", "give token in the same write")
+	refused(with(fields{"verify": false}), "give token in the same write")
+	m.must(logical.UpdateOperation, "config", fields{"url": m.lab.URL + "/", "client_cert": cert,
+		"client_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))})
+	refused(moved, "give token and client_key in the same write")
+	refused(with(fields{"token": m.pat}), "give client_key in the same write")
+	refused(with(fields{"token": m.pat, "client_cert": cert}), "give client_key in the same write")
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the other server was asked %d times, want never", n)
+	}
+	if got := m.must(logical.ReadOperation, "config", nil).Data["url"]; got != m.lab.URL {
+		t.Errorf("the URL is %v, want %s as it was", got, m.lab.URL)
+	}
+	m.must(logical.UpdateOperation, "config", with(fields{"token": m.pat, "client_cert": "", "client_key": "", "verify": false}))
 }

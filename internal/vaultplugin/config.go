@@ -41,7 +41,8 @@ the role that GitLab asks for: administrator for instance runners, Owner of the 
 Maintainer of the project. It cannot be read back.
 
 The URL can change only while no runner is outstanding, or with moved=true when it is
-the same GitLab under another name.`
+the same GitLab under another name. It takes the token with it, and the client_key where
+there is one: what is stored is sent to no other URL than it was given for.`
 
 func (b *backend) configPaths() []*framework.Path {
 	secret := &framework.DisplayAttributes{Sensitive: true}
@@ -111,6 +112,9 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 	take(d, "requests_per_second", &c.RPS)
 	c.Token = strings.TrimSpace(c.Token)
 	gl, err := b.check(ctx, c)
+	if err == nil && old != nil && old.URL != c.URL {
+		err = secretsGiven(d, old, c)
+	}
 	if err != nil {
 		return refusal(err)
 	}
@@ -137,9 +141,32 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, d *fram
 func tried(ctx context.Context, gl GitLab) (warnings []string, err error) {
 	scopes, err := gl.Scopes(ctx)
 	if err != nil {
-		return nil, rekey.Errorf(rekey.KindOf(err), "the connection was not stored: %w", err).WithHint("%s; verify=false stores it untried", rekey.HintOf(err))
+		hint := "verify=false stores it untried"
+		if more := rekey.HintOf(err); more != "" {
+			hint = more + "; " + hint
+		}
+		return nil, rekey.Errorf(rekey.KindOf(err), "the connection was not stored: %w", err).WithHint("%s", hint)
 	}
 	return lacking(scopes), nil
+}
+
+// secretsGiven refuses to use the secrets that are stored at another URL than they were
+// given for: whoever may write the config, and cannot read them, would have them sent
+// to a server of their own.
+func secretsGiven(d *framework.FieldData, old, c *config) error {
+	var lack []string
+	if _, given := d.GetOk("token"); !given {
+		lack = append(lack, "token")
+	}
+	if _, given := d.GetOk("client_key"); !given && c.ClientKey != "" {
+		lack = append(lack, "client_key")
+	}
+	if len(lack) == 0 {
+		return nil
+	}
+	text := strings.Join(lack, " and ")
+	return invalid("the URL changes from %s to %s, and the %s that is stored was given for the old one", old.URL, c.URL, text).
+		WithHint("give %s in the same write: what is stored is sent to no other URL", text)
 }
 
 func take[T any](d *framework.FieldData, name string, to *T) {
