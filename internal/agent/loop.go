@@ -130,8 +130,9 @@ func (a *Agent) everything() {
 	for _, f := range a.files {
 		f.stamp = Stamp{}
 	}
+	a.failing = 0
 	for _, t := range a.tracks {
-		t.due, t.until, t.tries = time.Time{}, time.Time{}, 0
+		t.due, t.until, t.tries, t.failed = time.Time{}, time.Time{}, 0, 0
 	}
 }
 

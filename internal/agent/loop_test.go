@@ -27,7 +27,8 @@ type world struct {
 	secrets    map[string]secretstore.Secret
 	away       error
 	readOnly   bool
-	unwritable error // what a write comes to
+	unwritable error            // what a write comes to
+	broken     map[string]error // secrets that cannot be read
 	onStamp    func()
 	onGet      func(n int) // of the nth read
 	watched    bool
@@ -45,7 +46,7 @@ type world struct {
 }
 
 func newWorld(tokens ...rekey.Token) *world {
-	w := &world{configs: []string{"/etc/config.toml"}, stamps: map[string]int64{}, secrets: map[string]secretstore.Secret{}, good: map[rekey.Token]rekey.Verdict{}, memory: map[agent.Key]agent.Agreed{}, changed: make(chan struct{})}
+	w := &world{broken: map[string]error{}, configs: []string{"/etc/config.toml"}, stamps: map[string]int64{}, secrets: map[string]secretstore.Secret{}, good: map[rekey.Token]rekey.Verdict{}, memory: map[agent.Key]agent.Agreed{}, changed: make(chan struct{})}
 	for i, token := range tokens {
 		w.sections = append(w.sections, agent.Section{Config: "/etc/config.toml", Name: fmt.Sprintf("s%d", i), Index: i, URL: "https://gitlab.example.com", Token: token})
 	}
@@ -86,6 +87,9 @@ func (w *world) Get(_ context.Context, ref secretstore.Ref, _ secretstore.Versio
 	}
 	if w.away != nil {
 		return secretstore.Secret{}, w.away
+	}
+	if err := w.broken[ref.Name]; err != nil {
+		return secretstore.Secret{}, err
 	}
 	s, ok := w.secrets[ref.Name]
 	if !ok {

@@ -15,7 +15,11 @@ type round struct {
 	again   time.Time         // when all are looked at next
 	down    map[string]string // GitLabs that were silent a moment ago, and what they said
 	away    error             // why the store cannot be read; who comes later is not waited for
+	silent  int               // sections in a row of which the store told nothing
+	failed  []*track          // whose secrets could not be read
+	lost    error             // the last of those reasons that may be the whole store's
 	read    int               // secrets that were read
+	back    bool              // one of them could not be read before
 	deliver []*look
 	acted   bool
 }
@@ -23,13 +27,10 @@ type round struct {
 // pass looks at every section that is due, and does what follows.
 func (a *Agent) pass(ctx context.Context) {
 	now := a.opts.Now()
+	due := a.due(now)
 	r := &round{again: now.Add(jittered(a.opts.Interval)), down: map[string]string{}}
-	looked := false
-	for _, t := range a.tracks {
-		if t.due.After(now) {
-			continue
-		}
-		if looked = true; ctx.Err() != nil {
+	for _, t := range due {
+		if ctx.Err() != nil {
 			return
 		}
 		a.ports.Alive()
@@ -38,44 +39,22 @@ func (a *Agent) pass(ctx context.Context) {
 			a.follow(ctx, r, l, a.decide(ctx, l, r.down))
 		}
 	}
-	if !looked || ctx.Err() != nil {
+	if len(due) == 0 || ctx.Err() != nil {
 		return
 	}
 	if len(r.deliver) > 0 {
 		a.deliver(ctx, r.deliver)
 	}
-	a.settle(r.away, r.read, now)
+	a.settle(r, now)
+	a.save()
+	a.mu.Lock()
+	a.passed = a.opts.Now()
+	a.mu.Unlock()
 	if r.acted || a.opts.Now().Sub(a.rested) >= restless {
 		a.rested = a.opts.Now()
 		a.ports.Rest()
 	}
 	a.first = true
-}
-
-// see reads one section's secret; nil where that cannot be done.
-func (a *Agent) see(ctx context.Context, r *round, t *track) *look {
-	if why := t.refused(); why != nil {
-		a.become(t, Behind, EventBehind, why.Msg, why.Hint)
-		return nil
-	}
-	if r.away != nil {
-		a.absent(t, r.away, "")
-		return nil
-	}
-	l := a.read(ctx, t)
-	if l.sight.Read != Away {
-		r.read++
-		return l
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	kind := EventAway
-	if rekey.KindOf(l.err) == rekey.KindUnavailable {
-		r.away, kind = l.err, "" // told once, for the store as a whole
-	}
-	a.absent(t, l.err, kind)
-	return nil
 }
 
 // follow does what was decided. Deliveries wait for the end of the pass: all go in one
@@ -111,43 +90,9 @@ func (a *Agent) follow(ctx context.Context, r *round, l *look, d Decision) {
 	}
 }
 
-// settle keeps what was agreed, and puts a store off that is away.
-func (a *Agent) settle(away error, read int, began time.Time) {
-	switch {
-	case away != nil && !a.away:
-		a.away = true
-		a.ports.Report(Event{Kind: EventAway, Text: "the store cannot be read, and the configs serve on: " + away.Error(), Next: rekey.HintOf(away)})
-	case away == nil && a.away && read > 0:
-		a.away = false
-		a.ports.Report(Event{Kind: EventBack, Text: "the store can be read again"})
-	}
-	switch {
-	case away != nil && read == 0:
-		again := began.Add(a.backoff(a.failing, awayFor))
-		a.failing++
-		for _, t := range a.tracks {
-			if t.state == Degraded {
-				t.due = again
-			}
-		}
-	case read > 0:
-		a.failing = 0
-	}
-	a.save()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.passed = a.opts.Now()
-}
-
 func (a *Agent) stepped(t *track, kind EventKind) {
 	t.tries, t.pair, t.doubted = 0, pair{}, pair{}
 	a.become(t, Stepped, kind, "", "")
-}
-
-// absent is a section whose secret cannot be read now.
-func (a *Agent) absent(t *track, err error, kind EventKind) {
-	a.count(func(c *counts) { c.storeErrors++ })
-	a.become(t, Degraded, kind, "the store cannot be read, and the config serves on: "+err.Error(), rekey.HintOf(err))
 }
 
 // kept is a config that a tool writes.

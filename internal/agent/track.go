@@ -33,6 +33,9 @@ type track struct {
 	soon   bool      // due for a reason that passes at once
 	looked time.Time // when its secret was read last
 	tries  int       // fruitless looks in a row that asked or wrote something
+	lost   bool      // its secret could not be read, or was not tried since others could not
+	failed int       // reads in a row that failed while others did not
+	told   bool      // that was told
 
 	state State
 	since time.Time // of the state
