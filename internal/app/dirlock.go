@@ -101,12 +101,15 @@ func (l *dirLocks) find(dir string) *dirLock {
 	return nil
 }
 
-// realDir is where a config really lies; one that is yet to be made lies where its
-// name says.
-func realDir(path string) string {
+// realDir is where a config really lies.
+func realDir(path string) string { return filepath.Dir(realFile(path)) }
+
+// realFile is the file that a config's name leads to; one that is yet to be made has
+// its name, and so has one of another host.
+func realFile(path string) string {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		real = path
+		return path
 	}
-	return filepath.Dir(real)
+	return real
 }

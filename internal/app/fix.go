@@ -167,7 +167,7 @@ func (a *App) Fix(ctx context.Context, in FixInput) (*Fix, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.engine.Options.RolloutWait, f.engine.Host, f.engine.Opened = in.RolloutWait, f.host, f.host.far.learn
+	f.engine.Options.RolloutWait, f.engine.Host, f.engine.Opened = in.RolloutWait, f.host, f.host.learn
 	f.engine.Given, f.engine.Probe, f.engine.Options.NoTouch = given, f.probe(), in.NoTouch
 	f.engine.Secrets = f.stores.secret
 	return f, nil

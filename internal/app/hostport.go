@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rekey"
+	"rekey/internal/configtoml"
 	"rekey/internal/diagnose"
 	"rekey/internal/durable"
 	"rekey/internal/host"
@@ -68,22 +69,29 @@ func (h observedHost) Read(path string) ([]byte, error) {
 type repairedHost struct {
 	host.Host
 	by host.ReloadBy
-	// idle fails unless no job runs for certain; nil: nobody can tell.
-	idle func(ctx context.Context, path string) error
+	// idleSection fails unless no job of a section's record runs for certain.
+	idleSection func(ctx context.Context, s configtoml.Section) error
 	// containers use configs of this machine: their gitlab-runner is told through
 	// the daemon.
 	containers map[string]*docker.Container
 	// far are other machines, whose configs are named with them; nil: none.
 	far *farHosts
 	// locks are those of this machine.
-	locks *dirLocks
+	locks  *dirLocks
+	former *formerSections
 }
 
 func (a *App) repairedHost(n *network, in ProofInput, far *farHosts) repairedHost {
-	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}, far: far, locks: &dirLocks{}}
+	h := repairedHost{Host: host.Local(a.Now), containers: map[string]*docker.Container{}, far: far,
+		locks: &dirLocks{}, former: &formerSections{}, idleSection: n.idleSection}
 	h.by, _ = host.ParseReload(in.Reload) // Check has refused what is none
-	h.idle = func(ctx context.Context, path string) error { return n.idle(ctx, h.Read, path) }
 	return h
+}
+
+// learn takes from a journal what a config held, and how its host is reached.
+func (h repairedHost) learn(t rekey.Target) {
+	h.far.learn(t)
+	h.former.learn(t)
 }
 
 // Read returns a config's bytes; an empty config is one without sections.
@@ -129,6 +137,7 @@ func (h repairedHost) CheckWritable(path string) error {
 // Replace exchanges the file, or writes in place where nothing else can be had:
 // the engine has sealed the old image before.
 func (h repairedHost) Replace(path string, expect, next []byte) (string, error) {
+	h.former.replaced(path, expect, next)
 	if far, there := h.far.of(path); far != nil {
 		return far.Replace(there, expect, next)
 	}
@@ -147,10 +156,7 @@ func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
 		}
 		return how, err
 	}
-	idle := func(ctx context.Context) error { return h.idle(ctx, path) }
-	if h.idle == nil {
-		idle = nil
-	}
+	idle := h.idle(path)
 	if far, there := h.far.of(path); far != nil {
 		return far.Reload(ctx, there, h.by, idle)
 	}
@@ -159,6 +165,21 @@ func (h repairedHost) Reload(ctx context.Context, path string) (string, error) {
 		return err.Error() + ": " + rekey.HintOf(err), nil
 	}
 	return how, err
+}
+
+// idle fails unless no job runs for certain. It reads the config at once: while it is
+// asked its host is under way with the reload, and answers nothing else.
+func (h repairedHost) idle(path string) func(context.Context) error {
+	if h.by != host.ReloadRestart {
+		return nil
+	}
+	data, err := h.Read(path)
+	return func(ctx context.Context) error {
+		if err != nil {
+			return err
+		}
+		return h.restable(ctx, path, data)
+	}
 }
 
 // containerOf is the container whose gitlab-runner is signalled for a config, nil

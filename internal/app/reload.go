@@ -65,22 +65,25 @@ func (f *Fix) nameSources(plan *rekey.Plan) {
 	}
 }
 
-// idle fails unless it is certain that no section of the config runs a job: what
-// cannot be read is unknown, not idle.
-func (n *network) idle(ctx context.Context, read func(path string) ([]byte, error), path string) error {
-	data, err := read(path)
-	if err != nil {
-		return err
-	}
+// restable fails unless it is certain that the gitlab-runner of a config, which
+// holds data, runs no job: neither of a section that it has nor of one that it had
+// before this run's edits. What cannot be read is unknown, not idle.
+func (h repairedHost) restable(ctx context.Context, config string, data []byte) error {
 	doc, err := configtoml.Parse(data)
 	if err != nil {
 		return err
 	}
-	for _, s := range doc.Sections() {
-		if err := n.idleSection(ctx, s); err != nil {
+	sections := doc.Sections()
+	former, err := h.former.besides(config, sections)
+	if err != nil {
+		return err
+	}
+	for _, s := range append(sections, former...) {
+		if err := h.idleSection(ctx, s); err != nil {
 			return err
 		}
 	}
+	h.former.rested(config, former)
 	return nil
 }
 
