@@ -63,6 +63,7 @@ func (a *Agent) see(ctx context.Context, r *round, t *track) *look {
 		return nil
 	case rekey.KindOf(l.err) != rekey.KindUnavailable: // the store is there, and has answered
 		r.silent = 0
+		r.failed, t.told = append(r.failed, t), true
 		a.absent(t, l.err, EventAway)
 		return nil
 	}

@@ -31,8 +31,8 @@ func newMany(n int) *world {
 }
 
 var (
-	broken = rekey.Errorf(rekey.KindUnavailable, "is a directory").WithHint("move it away")
-	denied = rekey.Errorf(rekey.KindDenied, "403").WithHint("add a line to the policy")
+	broken    = rekey.Errorf(rekey.KindUnavailable, "is a directory").WithHint("move it away")
+	forbidden = rekey.Errorf(rekey.KindDenied, "403").WithHint("add a line to the policy")
 )
 
 func states(a *agent.Agent) map[agent.State]int {
@@ -103,6 +103,66 @@ func TestAStoreThatIsAwayCostsFewLooks(t *testing.T) {
 		w.change(func() { w.away = nil })
 		elapse(6 * time.Minute)
 		if in := states(a); in[agent.Stepped] != 50 {
+			t.Errorf("states are %v, want all in step", in)
+		}
+	})
+}
+
+func TestWhatIsDeniedIsTriedLessAndLessOften(t *testing.T) {
+	t.Parallel()
+	for name, denied := range map[string][]int{"one section": {1}, "all": {0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newMany(2)
+				a := w.agent(pattern, 10*time.Second)
+				defer run(t, a, nil)()
+				w.change(func() {
+					for _, i := range denied {
+						w.broken[fmt.Sprintf("/t/s%d", i)] = forbidden
+					}
+				})
+				elapse(time.Hour)
+				for _, i := range denied {
+					if n := w.reads[fmt.Sprintf("/t/s%d", i)]; n < 12 || n > 25 {
+						t.Errorf("%d looks at s%d in an hour, want one every five minutes", n, i)
+					}
+				}
+				if n := strings.Count(w.told(), "403"); n != len(denied) {
+					t.Errorf("it is told %d times:\n%s", n, w.told())
+				}
+				w.change(func() { clear(w.broken) })
+				elapse(6 * time.Minute)
+				w.put("s1", tokenB)
+				elapse(13 * time.Second) // as often as before
+				w.wantConfig(t, 1, tokenB)
+				if in := states(a); in[agent.Stepped] != 2 {
+					t.Errorf("states are %v, want both in step", in)
+				}
+			})
+		})
+	}
+}
+
+// TestWhatWasDeniedIsTriedAtOnceWhenAnotherWorks: a policy was mended for all.
+func TestWhatWasDeniedIsTriedAtOnceWhenAnotherWorks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newMany(20)
+		for name := range w.secrets {
+			w.broken[name] = forbidden
+		}
+		a := w.agent(pattern, 10*time.Second)
+		defer run(t, a, nil)()
+		elapse(time.Hour)
+		w.change(func() { clear(w.broken) })
+		for range 360 {
+			if elapse(time.Second); states(a)[agent.Stepped] > 0 {
+				break
+			}
+		}
+		elapse(2 * time.Second)
+		if in := states(a); in[agent.Stepped] != 20 {
 			t.Errorf("states are %v, want all in step", in)
 		}
 	})

@@ -37,6 +37,7 @@ type world struct {
 	good       map[rekey.Token]rekey.Verdict
 	asked      int
 	gets       int
+	reads      map[string]int
 	puts       int
 	given      []agent.Delivery
 	refuse     error // of a delivery
@@ -46,7 +47,7 @@ type world struct {
 }
 
 func newWorld(tokens ...rekey.Token) *world {
-	w := &world{broken: map[string]error{}, configs: []string{"/etc/config.toml"}, stamps: map[string]int64{}, secrets: map[string]secretstore.Secret{}, good: map[rekey.Token]rekey.Verdict{}, memory: map[agent.Key]agent.Agreed{}, changed: make(chan struct{})}
+	w := &world{reads: map[string]int{}, broken: map[string]error{}, configs: []string{"/etc/config.toml"}, stamps: map[string]int64{}, secrets: map[string]secretstore.Secret{}, good: map[rekey.Token]rekey.Verdict{}, memory: map[agent.Key]agent.Agreed{}, changed: make(chan struct{})}
 	for i, token := range tokens {
 		w.sections = append(w.sections, agent.Section{Config: "/etc/config.toml", Name: fmt.Sprintf("s%d", i), Index: i, URL: "https://gitlab.example.com", Token: token})
 	}
@@ -82,6 +83,7 @@ func (w *world) Get(_ context.Context, ref secretstore.Ref, _ secretstore.Versio
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gets++
+	w.reads[ref.Name]++
 	if w.onGet != nil {
 		w.onGet(w.gets)
 	}
