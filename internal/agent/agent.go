@@ -120,6 +120,7 @@ type Agent struct {
 	counts  counts
 	passed  time.Time // end of the last pass
 	began   time.Time
+	step    step
 	trouble map[string]string // of configs that cannot be read
 
 	files   map[string]*file

@@ -90,8 +90,8 @@ func TestAStoreThatIsAwayCostsFewLooks(t *testing.T) {
 		var gets int
 		w.change(func() { w.away, gets = rekey.Errorf(rekey.KindUnavailable, "sealed"), w.gets })
 		elapse(12 * time.Second)
-		if n := w.gets - gets; n > 2 {
-			t.Errorf("%d looks in the first round, want two", n)
+		if n := w.gets - gets; n < 2 || n > 3 { // two, and one more where a second round fell into it
+			t.Errorf("%d looks in twelve seconds, want two or three", n)
 		}
 		elapse(time.Hour)
 		if n := w.gets - gets; n > 25 {

@@ -19,6 +19,8 @@ func (a *Agent) count(add func(*counts)) {
 // Health is how everything stands. It holds no token.
 type Health struct {
 	Healthy  bool              `json:"healthy"`
+	Why      string            `json:"why,omitempty"` // where the loop itself hangs
+	Next     string            `json:"next,omitempty"`
 	Store    string            `json:"store"`
 	LastPass time.Time         `json:"last_pass,omitzero"`
 	Sections []SectionHealth   `json:"sections"`
@@ -61,6 +63,10 @@ func (a *Agent) Health() Health {
 		}
 		h.Configs[path] = why
 		h.Healthy = h.Healthy && now.Sub(a.began) <= a.patience()
+	}
+	if what, is := a.hanging(now); what != "" {
+		h.Healthy, h.Why = false, fmt.Sprintf("it has been %s for %s", what, is.Truncate(time.Second))
+		h.Next = "see whether what it waits for answers; a restart goes on where it was"
 	}
 	return h
 }

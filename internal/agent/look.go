@@ -106,6 +106,7 @@ func (a *Agent) ask(ctx context.Context, l *look, token rekey.Token, down map[st
 		l.unknown = said
 		return rekey.Unknown
 	}
+	a.at("asking GitLab", hangs)
 	answer := a.ports.Ask(ctx, l.Section, token)
 	a.ports.Alive()
 	verdict := answer.Verdict()

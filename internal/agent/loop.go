@@ -32,12 +32,14 @@ func (a *Agent) Run(ctx context.Context, now <-chan struct{}, ready func()) {
 	watches := newWatches(ctx, a)
 	defer watches.end()
 	for {
+		a.at("looking at the configs", hangs)
 		a.glance()
 		a.pass(ctx)
 		if ready != nil {
 			ready()
 			ready = nil
 		}
+		a.at("asking what the store can do", hangs)
 		watches.tend()
 		select {
 		case <-ctx.Done():
@@ -48,7 +50,6 @@ func (a *Agent) Run(ctx context.Context, now <-chan struct{}, ready func()) {
 		case <-now:
 			a.everything()
 		}
-		a.ports.Alive()
 	}
 }
 
@@ -82,6 +83,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (a *Agent) begin(ctx context.Context) {
 	a.began = a.opts.Now()
 	a.recall()
+	a.at("finishing what an earlier run began", resuming)
 	a.ports.Deliver(ctx, nil)
 }
 

@@ -19,31 +19,33 @@ import (
 
 // world is a host, a store and a GitLab in memory; time is synctest's.
 type world struct {
-	mu         sync.Mutex
-	sections   []agent.Section
-	configs    []string
-	named      []string         // --section
-	stamps     map[string]int64 // by config
-	secrets    map[string]secretstore.Secret
-	away       error
-	readOnly   bool
-	unwritable error            // what a write comes to
-	broken     map[string]error // secrets that cannot be read
-	onStamp    func()
-	onGet      func(n int) // of the nth read
-	watched    bool
-	jumpy      bool          // watches end at once
-	changed    chan struct{} // closed when a secret changes
-	good       map[rekey.Token]rekey.Verdict
-	asked      int
-	gets       int
-	reads      map[string]int
-	puts       int
-	given      []agent.Delivery
-	refuse     error // of a delivery
-	memory     map[agent.Key]agent.Agreed
-	events     []agent.Event
-	before     func() // called once before a write to the store
+	mu                 sync.Mutex
+	sections           []agent.Section
+	configs            []string
+	named              []string         // --section
+	stamps             map[string]int64 // by config
+	secrets            map[string]secretstore.Secret
+	away               error
+	readOnly           bool
+	unwritable         error            // what a write comes to
+	broken             map[string]error // secrets that cannot be read
+	onStamp            func()
+	hangGet, hangStamp func()
+	slow               time.Duration // of each delivery
+	onGet              func(n int)   // of the nth read
+	watched            bool
+	jumpy              bool          // watches end at once
+	changed            chan struct{} // closed when a secret changes
+	good               map[rekey.Token]rekey.Verdict
+	asked              int
+	gets               int
+	reads              map[string]int
+	puts               int
+	given              []agent.Delivery
+	refuse             error // of a delivery
+	memory             map[agent.Key]agent.Agreed
+	events             []agent.Event
+	before             func() // called once before a write to the store
 }
 
 func newWorld(tokens ...rekey.Token) *world {
@@ -55,6 +57,7 @@ func newWorld(tokens ...rekey.Token) *world {
 }
 
 func (w *world) Stamp(path string) (agent.Stamp, error) {
+	w.wait(&w.hangStamp)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.onStamp != nil {
@@ -80,6 +83,7 @@ func (w *world) Features(context.Context, secretstore.Ref) (secretstore.Features
 }
 
 func (w *world) Get(_ context.Context, ref secretstore.Ref, _ secretstore.Version) (secretstore.Secret, error) {
+	w.wait(&w.hangGet)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gets++
@@ -137,6 +141,16 @@ func (w *world) drop(name string) {
 	defer w.mu.Unlock()
 	delete(w.secrets, "/t/"+name)
 	w.stir()
+}
+
+// wait hangs where the test wants it to.
+func (w *world) wait(hang *func()) {
+	w.mu.Lock()
+	wait := *hang
+	w.mu.Unlock()
+	if wait != nil {
+		wait()
+	}
 }
 
 // change changes the world under its lock.
@@ -202,8 +216,11 @@ func (w *world) deliver(_ context.Context, all []agent.Delivery) []agent.Deliver
 	for i, d := range all {
 		w.mu.Lock()
 		w.given = append(w.given, d)
-		refused := w.refuse
+		refused, slow := w.refuse, w.slow
 		w.mu.Unlock()
+		if slow > 0 {
+			elapse(slow)
+		}
 		if done[i].Err = refused; refused == nil {
 			w.edit(slices.IndexFunc(w.sections, func(s agent.Section) bool { return s.Config == d.Config && s.Index == d.Index }), d.New)
 		}

@@ -33,7 +33,7 @@ func (a *Agent) pass(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		a.ports.Alive()
+		a.at("reading the store", hangs)
 		t.due, t.soon = r.again, false
 		if l := a.see(ctx, r, t); l != nil && ctx.Err() == nil {
 			a.follow(ctx, r, l, a.decide(ctx, l, r.down))
@@ -46,6 +46,7 @@ func (a *Agent) pass(ctx context.Context) {
 		a.deliver(ctx, r.deliver)
 	}
 	a.settle(r, now)
+	a.at("keeping what was agreed", hangs)
 	a.save()
 	a.mu.Lock()
 	a.passed = a.opts.Now()
@@ -146,6 +147,7 @@ func (a *Agent) push(ctx context.Context, l *look, d Decision) {
 		l.doubted, l.due, l.soon = l.pair(), a.opts.Now().Add(doubtFor), true
 		return
 	}
+	a.at("writing into the store", hangs)
 	features, err := a.ports.Store.Features(ctx, l.ref)
 	if err == nil && !features.Write {
 		a.fruitless(l, Decision{Action: Stuck, Why: d.Why + ", and the store can only be read"})
@@ -183,6 +185,7 @@ func (a *Agent) deliver(ctx context.Context, all []*look) {
 	for _, l := range all {
 		list = append(list, Delivery{Section: l.Section, New: l.sight.Store, From: l.ref})
 	}
+	a.at("delivering", hangs+time.Duration(len(list))*each)
 	for i, done := range a.ports.Deliver(ctx, list) {
 		a.delivered(ctx, all[i], done)
 	}
