@@ -121,11 +121,13 @@ type Agent struct {
 	passed  time.Time // end of the last pass
 	began   time.Time
 	step    step
-	trouble map[string]string // of configs that cannot be read
+	trouble map[string]string    // of configs that cannot be read
+	missing map[string]time.Time // sections that were asked for and are nowhere, since when
 
 	files   map[string]*file
 	agreed  map[Key]Agreed
 	unsaved map[Key]bool
+	once    bool // one pass is made, whose end is told
 	first   bool // a pass has been made
 	failing int  // passes in a row in which the store was away
 	away    bool // that was told
@@ -153,7 +155,7 @@ func New(o Options, p Ports) *Agent {
 	if p.Rest == nil {
 		p.Rest = func() {}
 	}
-	return &Agent{opts: o, ports: p, files: map[string]*file{}, unsaved: map[Key]bool{}, trouble: map[string]string{}}
+	return &Agent{opts: o, ports: p, files: map[string]*file{}, unsaved: map[Key]bool{}, trouble: map[string]string{}, missing: map[string]time.Time{}}
 }
 
 // jittered is d, a tenth more or less: a thousand hosts that were started together

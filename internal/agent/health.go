@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,6 +26,7 @@ type Health struct {
 	Store    string            `json:"store"`
 	LastPass time.Time         `json:"last_pass,omitzero"`
 	Sections []SectionHealth   `json:"sections"`
+	Missing  []string          `json:"missing,omitempty"` // sections that were asked for and are in no config
 	Configs  map[string]string `json:"configs,omitempty"` // that cannot be read, and why
 }
 
@@ -64,6 +67,10 @@ func (a *Agent) Health() Health {
 		h.Configs[path] = why
 		h.Healthy = h.Healthy && now.Sub(a.began) <= a.patience()
 	}
+	if len(a.missing) > 0 {
+		h.Missing = slices.Sorted(maps.Keys(a.missing))
+		h.Healthy = h.Healthy && !a.longMissing(now)
+	}
 	if what, is := a.hanging(now); what != "" {
 		h.Healthy, h.Why = false, fmt.Sprintf("it has been %s for %s", what, is.Truncate(time.Second))
 		h.Next = "see whether what it waits for answers; a restart goes on where it was"
@@ -82,6 +89,9 @@ func (a *Agent) Summary() string {
 	}
 	if in[Behind] > 0 {
 		text += fmt.Sprintf(", %d behind", in[Behind])
+	}
+	if len(a.missing) > 0 {
+		text += fmt.Sprintf(", %d nowhere", len(a.missing))
 	}
 	return text
 }
@@ -123,6 +133,8 @@ func (a *Agent) Metrics(w io.Writer) error {
 		head(&b, c.name, "counter", c.help)
 		fmt.Fprintf(&b, "%s %d\n", c.name, c.n)
 	}
+	head(&b, "rekey_agent_sections_missing", "gauge", "Sections that were asked for and are in no config.")
+	fmt.Fprintf(&b, "rekey_agent_sections_missing %d\n", len(a.missing))
 	head(&b, "rekey_agent_configs_unreadable", "gauge", "Configs that cannot be read.")
 	fmt.Fprintf(&b, "rekey_agent_configs_unreadable %d\n", len(a.trouble))
 	if !a.passed.IsZero() {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -54,11 +53,16 @@ func (a *Agent) Run(ctx context.Context, now <-chan struct{}, ready func()) {
 }
 
 // Once makes one pass, looking again at what changed under it. It returns nil when all
-// sections are in step, and else an error that says why not.
+// sections are in step, and else an error that says why not. It looks at none where one
+// that was asked for is nowhere.
 func (a *Agent) Once(ctx context.Context) error {
+	a.once = true
 	a.begin(ctx)
 	for round := 1; ; round++ {
 		a.glance()
+		if err := a.nowhere(); err != nil {
+			return err
+		}
 		a.pass(ctx)
 		wait, again := a.soonest()
 		if !again || round == mostRounds || !sleep(ctx, wait) {
@@ -140,6 +144,7 @@ func (a *Agent) everything() {
 
 // glance reads the configs that look different from outside.
 func (a *Agent) glance() {
+	read := false
 	for _, path := range a.opts.Configs {
 		f := a.files[path]
 		if f == nil {
@@ -161,7 +166,10 @@ func (a *Agent) glance() {
 		}
 		f.stamp = stamp
 		a.adopt(path, sections, a.opts.Now())
-		a.named(path)
+		read = true
+	}
+	if read {
+		a.lookFor()
 	}
 }
 
@@ -187,21 +195,5 @@ func (a *Agent) heard(path string, f *file, err error) {
 	delete(a.trouble, path)
 	if err != nil {
 		a.trouble[path] = err.Error()
-	}
-}
-
-// named tells once of a section that was asked for and is nowhere.
-func (a *Agent) named(path string) {
-	if a.first {
-		return
-	}
-	found := map[string]bool{}
-	for _, t := range a.tracks {
-		found[t.Name] = true
-	}
-	for _, name := range a.opts.Sections {
-		if !found[name] && path == a.opts.Configs[len(a.opts.Configs)-1] {
-			a.ports.Report(Event{Kind: EventConfig, Config: path, Text: fmt.Sprintf("no section is named %q; it is looked after once there is one", name), Next: "`rekey doctor --config " + path + "` lists the sections"})
-		}
 	}
 }
