@@ -62,9 +62,9 @@ func TestASecretThatCannotBeReadStopsNoOther(t *testing.T) {
 				w.put("s15", tokenB)
 				elapse(2500 * time.Millisecond) // a second, the spread and the tick
 				w.wantConfig(t, 15, tokenB)
-				lines := len(w.events)
+				lines := w.counts().lines
 				elapse(2 * time.Minute)
-				if len(w.events) != lines || strings.Count(w.told(), "is a directory") > len(bad)+2 {
+				if w.counts().lines != lines || strings.Count(w.told(), "is a directory") > len(bad)+2 {
 					t.Errorf("it is told again and again:\n%s", w.told())
 				}
 				w.change(func() { clear(w.broken) })
@@ -90,11 +90,11 @@ func TestAStoreThatIsAwayCostsFewLooks(t *testing.T) {
 		var gets int
 		w.change(func() { w.away, gets = rekey.Errorf(rekey.KindUnavailable, "sealed"), w.gets })
 		elapse(12 * time.Second)
-		if n := w.gets - gets; n < 2 || n > 3 { // two, and one more where a second round fell into it
+		if n := w.counts().gets - gets; n < 2 || n > 3 { // two, and one more where a second round fell into it
 			t.Errorf("%d looks in twelve seconds, want two or three", n)
 		}
 		elapse(time.Hour)
-		if n := w.gets - gets; n > 25 {
+		if n := w.counts().gets - gets; n > 25 {
 			t.Errorf("%d looks in an hour, want one every five minutes", n)
 		}
 		if in := states(a); in[agent.Degraded] != 50 || strings.Count(w.told(), "sealed") != 1 {
@@ -124,7 +124,7 @@ func TestWhatIsDeniedIsTriedLessAndLessOften(t *testing.T) {
 				})
 				elapse(time.Hour)
 				for _, i := range denied {
-					if n := w.reads[fmt.Sprintf("/t/s%d", i)]; n < 12 || n > 25 {
+					if n := now(w, func() int { return w.reads[fmt.Sprintf("/t/s%d", i)] }); n < 12 || n > 25 {
 						t.Errorf("%d looks at s%d in an hour, want one every five minutes", n, i)
 					}
 				}

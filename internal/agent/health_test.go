@@ -102,13 +102,13 @@ func TestASectionThatIsNowhereIsNotHealthy(t *testing.T) {
 			t.Errorf("it is told %d times, want once:\n%s", n, w.told())
 		}
 		w.change(func() { w.sections[1].Name = "deploy" })
-		w.edit(1, w.sections[1].Token)
+		w.edit(1, now(w, func() rekey.Token { return w.sections[1].Token }))
 		elapse(2 * time.Second)
 		if h := a.Health(); !h.Healthy || len(h.Missing) > 0 || len(h.Sections) != 2 {
 			t.Errorf("health is %+v, want healthy", h)
 		}
 		w.change(func() { w.sections[1].Name = "s1" }) // and is gone again
-		w.edit(1, w.sections[1].Token)
+		w.edit(1, now(w, func() rekey.Token { return w.sections[1].Token }))
 		elapse(time.Minute)
 		if n := strings.Count(w.told(), `no section is named "deploy"`); n != 2 || a.Health().Healthy {
 			t.Errorf("it is told %d times in all, want twice:\n%s", n, w.told())

@@ -153,6 +153,20 @@ func (w *world) wait(hang *func()) {
 	}
 }
 
+// now is what f returns, under the world's lock.
+func now[T any](w *world, f func() T) T {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return f()
+}
+
+// counts are the reads, the questions, the writes and the lines so far.
+type counts struct{ gets, asked, puts, lines int }
+
+func (w *world) counts() counts {
+	return now(w, func() counts { return counts{w.gets, w.asked, w.puts, len(w.events)} })
+}
+
 // change changes the world under its lock.
 func (w *world) change(f func()) {
 	w.mu.Lock()
@@ -300,10 +314,10 @@ func TestFollowsBothSides(t *testing.T) {
 		w.edit(0, tokenC)
 		elapse(2 * time.Second) // the config is looked at every second
 		w.wantStore(t, "s0", tokenC)
-		asked, lines := w.asked, len(w.events)
+		before := w.counts()
 		elapse(time.Hour)
-		if w.asked != asked || len(w.events) != lines {
-			t.Errorf("an idle hour asked GitLab %d times and wrote %d lines, want neither", w.asked-asked, len(w.events)-lines)
+		if n := w.counts(); n.asked != before.asked || n.lines != before.lines {
+			t.Errorf("an idle hour asked GitLab %d times and wrote %d lines, want neither", n.asked-before.asked, n.lines-before.lines)
 		}
 		if h := a.Health(); !h.Healthy || h.Sections[0].State != agent.Stepped {
 			t.Errorf("health is %+v", h)
@@ -338,7 +352,7 @@ func TestAStoreThatIsAwayStopsNobody(t *testing.T) {
 		gets := w.gets
 		w.mu.Unlock()
 		elapse(time.Hour)
-		if n := w.gets - gets; n > 25 || n < 10 {
+		if n := w.counts().gets - gets; n > 25 || n < 10 {
 			t.Errorf("%d looks at a store that was away for an hour, want one every five minutes", n)
 		}
 		if h := a.Health(); h.Healthy || h.Sections[1].State != agent.Degraded {
@@ -398,13 +412,13 @@ func TestNobodyIsAskedWithoutNeed(t *testing.T) {
 		w.good[tokenA] = rekey.Valid
 		now := make(chan struct{}, 1)
 		defer run(t, w.agent(pattern, 10*time.Second), now)()
-		asked := w.asked
+		asked := w.counts().asked
 		w.put("s0", tokenB)
 		w.mu.Lock()
 		w.good[tokenB] = rekey.Invalid
 		w.mu.Unlock()
 		elapse(time.Hour)
-		if n := w.asked - asked; n < 6 || n > 40 {
+		if n := w.counts().asked - asked; n < 6 || n > 40 {
 			t.Errorf("GitLab was asked %d times in an hour about a refused token, want less and less often", n)
 		}
 		w.wantConfig(t, 0, tokenA)
@@ -431,7 +445,7 @@ func TestWhatCannotBeDeliveredIsTriedAgain(t *testing.T) {
 		defer run(t, a, nil)()
 		w.put("s0", tokenB)
 		elapse(5 * time.Minute)
-		if n := len(w.given); n < 3 || n > 12 {
+		if n := now(w, func() int { return len(w.given) }); n < 3 || n > 12 {
 			t.Errorf("%d attempts in five minutes", n)
 		}
 		if h := a.Health(); h.Healthy || h.Sections[0].Next != "make room" {
