@@ -152,7 +152,7 @@ func unseenRotation(t *testing.T, url string) {
 			req.Body = io.NopCloser(bytes.NewReader(body))
 			line.ServeHTTP(w, req)
 		}))
-		defer front.Close()
+		t.Cleanup(front.Close)
 		_, err = open(front.URL).Put(t.Context(), r, secretstoretest.Token(2), secretstore.Put{})
 		wants(t, code, err, c.kind, "look for another rotation of "+r.String())
 		if secretstore.OutcomeUnknown(err) {
