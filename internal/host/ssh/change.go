@@ -11,6 +11,7 @@ import (
 
 	"rekey"
 	"rekey/internal/durable"
+	"rekey/internal/host"
 )
 
 // ability is what decides whether and how a file there can be replaced.
@@ -88,8 +89,11 @@ func (h *Host) nodeless(a answer) bool {
 	return len(nodes) == 2 && nodes[0] != "0" && (nodes[1] == "0" || nodes[1] == "1")
 }
 
-// MountedReadOnly reports whether this login sees the file on a read-only mount.
-func (h *Host) MountedReadOnly(real string) bool { return h.readOnly(real, entry{real: real}) != "" }
+// MountedReadOnly reports whether this login sees the file on a read-only mount. How
+// gitlab-runner sees it is no matter: it is this login that writes.
+func (h *Host) MountedReadOnly(real string) bool {
+	return host.MountedReadOnly(h.kernel("/proc/self/mounts"), real)
+}
 
 // hindrance says why a new file cannot take the file's place.
 func (h *Host) hindrance(a answer, real string) string {

@@ -174,22 +174,24 @@ func (h *Host) readOnly(name string, e entry) string {
 	if e.real != "" {
 		real = e.real
 	}
-	mounts := func(file string) []byte {
-		a, err := h.session.ask("content", 1<<20, file, nil)
-		if err != nil {
-			return nil
-		}
-		return a.data
-	}
-	if host.MountedReadOnly(mounts("/proc/self/mounts"), real) {
+	if h.MountedReadOnly(real) {
 		return "its file system is mounted read-only"
 	}
 	for _, p := range h.running {
-		if h.Uses(p, name) && host.MountedReadOnly(mounts(fmt.Sprintf("/proc/%d/mounts", p.PID)), p.Config) {
+		if h.Uses(p, name) && host.MountedReadOnly(h.kernel(fmt.Sprintf("/proc/%d/mounts", p.PID)), p.Config) {
 			return "its file system is mounted read-only for " + p.String()
 		}
 	}
 	return ""
+}
+
+// kernel returns a listing of /proc, nothing where it cannot be read.
+func (h *Host) kernel(file string) []byte {
+	a, err := h.session.ask("content", 1<<20, file, nil)
+	if err != nil {
+		return nil
+	}
+	return a.data
 }
 
 // SystemID reads the .runner_system_id beside the config, as host.Host does.
