@@ -61,7 +61,9 @@ func (h *Host) able(name string) (ability, error) {
 	case !a.marks["roomy"], !a.marks["writable"]:
 		return able, h.denied(name)
 	}
-	able.inPlace = h.hindrance(a, able.real)
+	if able.inPlace = h.hindrance(a, able.real); able.inPlace == "" {
+		able.inPlace = h.mountedAlone(name, able.real)
+	}
 	return able, nil
 }
 
@@ -119,6 +121,8 @@ func (h *Host) hindrance(a answer, real string) string {
 // unavailable leaves open whether it was done: look before going on. The directory
 // has to be locked.
 func (h *Host) Replace(name string, expect, next []byte) (how string, err error) {
+	h.seen = map[string]entry{}
+	h.running, h.problem = h.processes() // a container may have begun since
 	able, err := h.able(name)
 	if err != nil {
 		return "", err
