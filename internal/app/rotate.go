@@ -83,7 +83,7 @@ func (a *App) Rotate(ctx context.Context, in RotateInput) (*Rotation, error) {
 	if in.ByAgent && in.Store == "" {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--deliver-by-agent needs the store that the agents follow").WithHint("add --store, with the reference that `rekey agent` was given")
 	}
-	if in.afar() && (in.Due || len(in.Runners) == 0 || len(in.Hosts) > 0) {
+	if in.afar() && (in.Due || len(in.Runners) == 0 || len(in.Hosts) > 0 || in.Inventory != "") {
 		return nil, rekey.Errorf(rekey.KindInvalid, "--deliver-by-agent without --config rotates records by their id, on hosts that are not reached from here").
 			WithHint("name them: `rekey rotate 42 --store REF --deliver-by-agent`; `rekey runner list` shows the ids")
 	}

@@ -169,13 +169,14 @@ func (s storeStep) judgeStored(ctx context.Context, found *remedy.Stored, t reke
 	}
 	found.Holds = held.Token.Fingerprint()
 	rotated := len(t.Causes) == 0
+	others := held.RunnerID != 0 && t.RunnerID != 0 && held.RunnerID != t.RunnerID
 	j := secretstore.Judge(held.Token)
 	switch {
 	case !j.Fit && !j.Mended:
 		return noToken(found.Ref, j.Problem)
 	case found.Holds == t.Before, held.Token == s.given:
 		return nil
-	case held.RunnerID != 0 && t.RunnerID != 0 && held.RunnerID != t.RunnerID && rotated:
+	case others && (rotated || s.ask == nil):
 		return rekey.Errorf(rekey.KindConflict, "%s holds the token of runner %d, not of runner %d", found.Ref, held.RunnerID, t.RunnerID).
 			WithHint("name the right secret; or, where that runner is gone, take its token away with `rekey secret rm %s`", found.Ref)
 	case held.RunnerID != 0 && held.RunnerID == t.RunnerID:
@@ -190,7 +191,7 @@ func (s storeStep) judgeStored(ctx context.Context, found *remedy.Stored, t reke
 	case verdict == rekey.Valid && (rotated || answer.RunnerID != t.RunnerID):
 		return rekey.Errorf(rekey.KindConflict, "%s holds another token (%s) than the section, and GitLab takes it: it is another runner's", found.Ref, held.Token).
 			WithHint("name the right secret; should it be the section's, `rekey agent --once --store %s` delivers it", found.Ref)
-	case verdict == rekey.Unknown && rotated:
+	case verdict == rekey.Unknown && (rotated || others):
 		return rekey.Errorf(rekey.KindUnavailable, "%s holds another token (%s) than the section, and whose it is cannot be told: %s", found.Ref, held.Token, answer.Message).
 			WithHint("where it is old, take it away with `rekey secret rm %s`", found.Ref)
 	}

@@ -61,10 +61,13 @@ func (p *RotationPlanner) PlanAfar(ctx context.Context, base string, words []str
 			return plan, rekey.Errorf(rekey.KindInvalid, "%q is no runner id", word).
 				WithHint("agents deliver by the record's id (`rekey runner list`); sections of configs that are reached from here are named without --deliver-by-agent, or with --config")
 		}
-		if slices.Contains(p.Flags.Skip, rekey.RunnerID(id)) {
+		if slices.Contains(p.Flags.Skip, rekey.RunnerID(id)) || targeted(plan, rekey.RunnerID(id)) {
 			continue
 		}
 		t, c := p.afar(ctx, gl, base, rekey.RunnerID(id), stored)
+		if c.why == "" && slices.ContainsFunc(plan.Targets, func(other rekey.Target) bool { return other.Store.Ref == t.Store.Ref }) {
+			c = leave("give each record a secret of its own; {name} in --store stands for its description", "%s is where another of these records keeps its token", t.Store.Ref)
+		}
 		if c.why != "" {
 			plan.Left = append(plan.Left, rekey.Left{Config: t.Config, Name: t.Name, Causes: []rekey.Cause{}, Severity: rekey.Failing, Reason: c.why, Next: c.next})
 		} else {
@@ -75,6 +78,11 @@ func (p *RotationPlanner) PlanAfar(ctx context.Context, base string, words []str
 		}
 	}
 	return plan, ctx.Err()
+}
+
+// targeted reports whether a record was named before.
+func targeted(plan rekey.Plan, id rekey.RunnerID) bool {
+	return slices.ContainsFunc(plan.Targets, func(t rekey.Target) bool { return t.RunnerID == id })
 }
 
 func (p *RotationPlanner) afar(ctx context.Context, gl GitLab, base string, id rekey.RunnerID, stored func(context.Context, rekey.Target) (Stored, error)) (rekey.Target, choice) {
@@ -166,8 +174,14 @@ func (e *Engine) proveAfar(ctx context.Context, op *operation) (any, string, err
 			return nil, "", err
 		}
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return nil, "", stop("run `rekey fix --resume`", "interrupted during the proof")
+	case op.overlaps() && op.unproved != "": // agents may have moved hosts already: they are to find the record's tags there
+		unproved := stop("see to the canary, then run `rekey fix --resume`; or `rekey fix --abort` takes the new record back",
+			"the new record is not proved, and runner %d stays as it is: %s", op.target.RunnerID, op.unproved)
+		_, _, err := e.settle(ctx, op)
+		return nil, "", joined(unproved, err)
 	}
 	op.proof = proof
 	return proof, proofText(op, proof), nil

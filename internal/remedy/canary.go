@@ -16,28 +16,32 @@ import (
 const CanaryVariable = "REKEY_CANARY_TAG"
 
 // canary runs a job on the repaired runner in the first project that the runner
-// may serve. That it could not be run is no error: Missing says why.
+// may serve. That it could not be run is no error: Missing says why, and unproved
+// where one was to prove the record: no project given serves it, or none was given,
+// is that only where a job is asked for by --proof.
 func (e *Engine) canary(ctx context.Context, op *operation, gl GitLab, p *rekey.Proof) {
+	due := e.Options.Proof == rekey.ProofJob
+	defer func() {
+		op.unproved = ""
+		if due && p.Level != rekey.ProofJob {
+			op.unproved = p.Missing
+		}
+	}()
 	if len(e.Options.Canaries) == 0 {
 		p.Missing = "no --canary-project was given"
 		return
 	}
 	record, err := gl.Runner(ctx, op.runnerID())
 	if err != nil {
-		p.Missing = fmt.Sprintf("the record cannot be read: %v", err)
+		due, p.Missing = true, fmt.Sprintf("the record cannot be read: %v", err)
 		return
 	}
-	project, why := e.canaryProject(ctx, gl, record)
+	project, why, unread := e.canaryProject(ctx, gl, record)
+	due = due || unread || why == ""
 	if why != "" {
 		p.Missing = why
 		return
 	}
-	defer func() {
-		op.unproved = ""
-		if p.Level != rekey.ProofJob {
-			op.unproved = p.Missing
-		}
-	}()
 	if err := e.wearMarker(ctx, op, gl, record); err != nil {
 		p.Missing = fmt.Sprintf("the canary's tag cannot be put on the record: %v", err)
 		return
@@ -46,24 +50,26 @@ func (e *Engine) canary(ctx context.Context, op *operation, gl GitLab, p *rekey.
 }
 
 // canaryProject chooses by scope: a project runner serves its own projects only,
-// a group runner what lies in its group, an instance runner everything.
-func (e *Engine) canaryProject(ctx context.Context, gl GitLab, r rekey.Runner) (Project, string) {
+// a group runner what lies in its group, an instance runner everything. unread says
+// that one of them could not be read.
+func (e *Engine) canaryProject(ctx context.Context, gl GitLab, r rekey.Runner) (project Project, why string, unread bool) {
 	if r.Paused {
-		return Project{}, "the record is paused: it gets no jobs"
+		return Project{}, "the record is paused: it gets no jobs", false
 	}
 	var reasons []string
 	for _, name := range e.Options.Canaries {
 		project, err := gl.Project(ctx, name)
 		if err != nil {
+			unread = true
 			reasons = append(reasons, fmt.Sprintf("%s: %v", name, err))
 			continue
 		}
 		if serves(r, project) {
-			return project, ""
+			return project, "", false
 		}
 		reasons = append(reasons, fmt.Sprintf("a %s runner of another place does not serve %s", r.Scope, name))
 	}
-	return Project{}, strings.Join(reasons, "; ")
+	return Project{}, strings.Join(reasons, "; "), unread
 }
 
 func serves(r rekey.Runner, p Project) bool {

@@ -197,10 +197,10 @@ func (e *Engine) displaceable(ctx context.Context, op *operation, held Held) err
 		"somebody else wrote %s meanwhile: it holds a token (%s) that is neither the one from before nor the new one (%s); %s", ref, held.Token, op.issued.Token, says)
 }
 
-// deliverFirst has the config served before the store where a reset left it with a
-// dead token and the store cannot be written.
+// deliverFirst has the config served before the store where a reset, answered or not,
+// left it with a dead token and the store cannot be written.
 func (e *Engine) deliverFirst(op *operation, err error) error {
-	if op.late || len(op.sites) == 0 || op.rolls() || !op.done(rekey.StepReset) {
+	if op.late || len(op.sites) == 0 || op.rolls() || !op.done(rekey.StepReset) && !op.replaced {
 		return err
 	}
 	e.tell(op, rekey.StepStore, "", err)

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,6 +245,9 @@ func (e *Engine) retire(ctx context.Context, op *operation) (any, string, error)
 			WithHint("move those hosts to another record, then run `rekey fix` again: it deletes runner %d", op.target.RunnerID)
 	}
 	if err := e.servesAll(ctx, op, gl); err != nil {
+		return nil, "", err
+	}
+	if _, _, err := e.drain(ctx, op); err != nil && (!errors.As(err, new(errUntold)) || len(op.target.Causes) == 0) { // one that was refused before has had no job since
 		return nil, "", err
 	}
 	if err := gl.DeleteRunner(ctx, op.target.RunnerID); err != nil && rekey.KindOf(err) != rekey.KindNotFound {

@@ -67,6 +67,16 @@ func (j *Journal) Records() []rekey.Record {
 	return j.records[:len(j.records):len(j.records)]
 }
 
+// ended reports whether the last word is that the operation has ended.
+func (j *Journal) ended() bool {
+	records := j.Records()
+	if len(records) == 0 {
+		return false
+	}
+	last := records[len(records)-1]
+	return last.Step == rekey.StepEnd && last.Phase == rekey.PhaseOutcome
+}
+
 // Write appends one record and returns once it is on disk. secret, when not nil,
 // is sealed first; data must hold none.
 func (j *Journal) Write(step rekey.StepKind, phase rekey.Phase, data any, secret []byte) error {

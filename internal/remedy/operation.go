@@ -29,6 +29,7 @@ type operation struct {
 	unproved            string           // why the canary that was to prove an overlap did not
 	idle                bool             // GitLab said with the pause that no job runs on the old record
 	handedOver, swapped time.Time        // when this process did
+	later               bool             // a later rekey made it, by a remedy that is not known here
 	restored            bool             // an undo has put the config back: nothing goes forward any more
 	vain                bool             // this process waited for agents, and nobody was seen
 	late                bool             // the store could not be written after a reset: the config goes before it
@@ -86,7 +87,8 @@ func (e *Engine) replayRecord(op *operation, r rekey.Record) error {
 	switch {
 	case r.Step == rekey.StepBegin:
 		err := json.Unmarshal(r.Data, &op.target)
-		if err == nil && len(rekey.StepsOf(op.target.Remedy)) == 0 {
+		op.later = err == nil && len(rekey.StepsOf(op.target.Remedy)) == 0
+		if op.later && !op.journal.ended() {
 			return rekey.Errorf(rekey.KindConflict, "journal %s is of a later rekey: this one does not know the remedy %q", op.id, op.target.Remedy).
 				WithHint("finish it with that rekey, or give it up there with `rekey fix --abort`")
 		}

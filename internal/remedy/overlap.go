@@ -144,6 +144,10 @@ func (e *Engine) pause(ctx context.Context, op *operation) (any, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
+	before, err := e.asItIs(ctx, op, gl)
+	if err != nil {
+		return nil, "", err
+	}
 	if err := op.journal.Write(rekey.StepPause, rekey.PhaseIntent, nil, nil); err != nil {
 		return nil, "", err
 	}
@@ -157,6 +161,9 @@ func (e *Engine) pause(ctx context.Context, op *operation) (any, string, error) 
 		return nil, "", err
 	case !r.Paused:
 		return nil, "", rekey.Errorf(rekey.KindConflict, "GitLab took the pause of runner %d and shows it active", op.target.RunnerID)
+	}
+	if err := e.catchUp(ctx, op, gl, r, before); err != nil {
+		return nil, "", err
 	}
 	op.idle = r.Busy != nil && !*r.Busy
 	return nil, fmt.Sprintf("runner %d is paused: runner %d takes its jobs", op.target.RunnerID, op.issued.ID), nil
@@ -212,6 +219,10 @@ func (e *Engine) drain(ctx context.Context, op *operation) (any, string, error) 
 			p = e.patience(limit)
 			continue
 		}
+		if err == nil && !op.overlaps() {
+			err = stop(fmt.Sprintf("run `rekey fix` again: it deletes runner %d once it is idle", op.target.RunnerID),
+				"runner %d, which was replaced, still runs a job after %s; runner %d serves", op.target.RunnerID, limit, op.issued.ID)
+		}
 		if err == nil {
 			err = stop("run `rekey rotate` again: it goes on waiting, and retires the record once it is idle",
 				"runner %d still runs a job after %s; it is paused, runner %d serves, and both sections stay until the job has ended", op.target.RunnerID, limit, op.issued.ID)
@@ -248,11 +259,16 @@ func (e *Engine) busy(ctx context.Context, gl GitLab, op *operation) (bool, erro
 	case n > 0:
 		return true, nil
 	case !known || !op.target.AllJobs:
-		return false, stop("give `rekey rotate` the token of an administrator, who sees every job; runner "+fmt.Sprint(op.target.RunnerID)+" stays paused until then",
-			"whether jobs run on runner %d cannot be told: this user may not see them all", op.target.RunnerID)
+		return false, errUntold{stop("give `rekey rotate` the token of an administrator, who sees every job; runner "+fmt.Sprint(op.target.RunnerID)+" stays as it is until then",
+			"whether jobs run on runner %d cannot be told: this user may not see them all", op.target.RunnerID)}
 	}
 	return false, nil
 }
+
+// errUntold says that nobody can tell whether jobs run.
+type errUntold struct{ error }
+
+func (e errUntold) Unwrap() error { return e.error }
 
 // swap gives the first section the new token and takes the second one away; the
 // file is then as an edit in place would have left it. Operations that come to

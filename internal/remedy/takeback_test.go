@@ -2,12 +2,12 @@ package remedy_test
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"rekey"
-	"rekey/internal/remedy"
 )
 
 func (w *world) bytes() string {
@@ -255,37 +255,39 @@ func TestAnUndatedTokenIsDueBeforeItsEnd(t *testing.T) {
 	}
 }
 
-// A journal of a later rekey is not ended by one that does not know its remedy.
+// A journal of a later rekey is not ended by one that does not know its remedy; one
+// that has ended stands in nobody's way.
 func TestTheJournalOfALaterRekeyIsLeft(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.served()
-	w.deny["delete"] = true
-	w.apply(w.rotation(0))
-	store, err := remedy.OpenStore(w.state, w.clock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ids, err := store.List()
-	if err != nil || len(ids) != 1 {
-		t.Fatalf("the journals are %v, %v, want one", ids, err)
-	}
-	file := w.state + "/operations/" + string(ids[0]) + ".journal"
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	later := strings.Replace(string(data), `"remedy":"overlap"`, `"remedy":"tomorrow"`, 1)
-	if later == string(data) {
-		t.Fatal("the journal names no remedy")
-	}
-	if err := os.WriteFile(file, []byte(later), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := w.engine().Resume(t.Context()); rekey.KindOf(err) != rekey.KindConflict || !strings.Contains(err.Error(), "later rekey") {
-		t.Errorf("the resumption got %+v, %v, want a conflict", r, err)
-	}
-	if now, err := os.ReadFile(file); err != nil || string(now) != later {
-		t.Errorf("the journal was written to (%v)", err)
+	for _, ended := range []bool{false, true} {
+		w := newWorld(t)
+		w.served()
+		w.deny["delete"] = !ended
+		w.apply(w.rotation(0))
+		files, err := filepath.Glob(filepath.Join(w.state, "operations", "*.journal"))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("the journals are %v, %v, want one", files, err)
+		}
+		data, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		later := strings.Replace(string(data), `"remedy":"overlap"`, `"remedy":"tomorrow"`, 1)
+		if later == string(data) {
+			t.Fatal("the journal names no remedy")
+		}
+		if err := os.WriteFile(files[0], []byte(later), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := w.engine().Resume(t.Context())
+		if refused := rekey.KindOf(err) == rekey.KindConflict && err != nil && strings.Contains(err.Error(), "later rekey"); refused == ended {
+			t.Errorf("ended %v: the resumption got %+v, %v", ended, r, err)
+		}
+		if done, err := w.engine().Undo(t.Context(), ""); rekey.KindOf(err) != rekey.KindConflict {
+			t.Errorf("ended %v: undo got %+v, %v, want a conflict", ended, done, err)
+		}
+		if now, err := os.ReadFile(files[0]); err != nil || string(now) != later {
+			t.Errorf("ended %v: the journal was written to (%v)", ended, err)
+		}
 	}
 }

@@ -131,6 +131,10 @@ func (e *Engine) edits(run string) ([]*operation, error) {
 			return ops, err
 		}
 		op, err := e.replay(j)
+		if err == nil && op.later {
+			err = rekey.Errorf(rekey.KindConflict, "run %s is of a later rekey: this one does not know the remedy %q", runOf(id), op.target.Remedy).
+				WithHint("undo it with that rekey, or name an earlier run with --run")
+		}
 		if err != nil || op.undone() || !op.edited() && (op.ended || op.nothingDone()) || op.retired() {
 			_ = j.Close()
 			if err != nil {

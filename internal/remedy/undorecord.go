@@ -15,8 +15,12 @@ import (
 // rotation would bring back: its record was deleted, its token replaced, or it has
 // expired. The new record is then the only one that serves.
 func (e *Engine) noWayBack(ctx context.Context, op *operation) bool {
-	if !op.overlaps() || !op.edited() || op.restored || op.retired() {
+	if !op.overlaps() || op.restored || op.retired() {
 		return false
+	}
+	if op.target.Afar() && op.last(rekey.StepStore) != nil {
+		token, err := op.storedBefore()
+		return err == nil && !token.IsZero() && e.Probe(ctx, Question{Config: op.target.Config, URL: op.target.URL, Token: token}).Verdict() == rekey.Invalid
 	}
 	asked := map[rekey.Token]bool{}
 	for _, s := range op.sites {
@@ -110,6 +114,8 @@ func (e *Engine) undoRecord(ctx context.Context, op *operation, again bool) (tex
 	return "", nil
 }
 
+var errGivenUp = errors.New("the rotation is being given up, and the old record takes jobs again")
+
 func (op *operation) maybePaused() bool { return op.overlaps() && op.last(rekey.StepPause) != nil }
 
 // serveAgain has the old record of an overlap take jobs again before the config
@@ -122,8 +128,13 @@ func (e *Engine) serveAgain(ctx context.Context, op *operation, command string) 
 	if err == nil {
 		err = e.unpause(ctx, op, gl)
 	}
-	if err == nil {
-		return nil
+	if err == nil { // should the config not follow, a resumption pauses it again
+		op.idle = false
+		err = op.journal.Fail(rekey.StepPause, errGivenUp)
+		if err == nil && op.done(rekey.StepDrain) {
+			err = op.journal.Fail(rekey.StepDrain, errGivenUp)
+		}
+		return err
 	}
 	hint := fmt.Sprintf("run `%s` again with a user token for %s, when it answers", command, op.target.GitLab)
 	if more := rekey.HintOf(err); more != "" && !strings.Contains(more, command) {
@@ -154,10 +165,13 @@ func (e *Engine) deleteUnused(ctx context.Context, gl GitLab, op *operation, aga
 		return rekey.Errorf(rekey.KindConflict, "%s has its token again", op.target.Config)
 	}
 	others, err := e.managersBeside(ctx, gl, op, op.issued.ID)
-	if err == nil && len(others) > 0 {
+	switch {
+	case err == nil && len(others) > 0 && op.target.Agents: // the agents that brought its token there take it away again
+		err = rekey.Errorf(rekey.KindUnavailable, "%w", errServing("it is in use by "+strings.Join(others, ", ")+", which agents bring back (one that is gone counts as online for two hours)"))
+	case err == nil && len(others) > 0:
 		err = rekey.Errorf(rekey.KindConflict, "it is in use by %s", strings.Join(others, ", "))
 	}
-	if err == nil && op.overlaps() {
+	if err == nil {
 		err = e.idle(ctx, gl, op.issued.ID)
 	}
 	if err == nil {
@@ -174,14 +188,26 @@ type errServing string
 
 func (e errServing) Error() string { return string(e) }
 
-// idle fails while a job runs on a record that has served.
+// idle fails while a job is known to run on a record that has served. Before 17.6
+// GitLab does not say so of a record, and its jobs are those that the user may see.
 func (e *Engine) idle(ctx context.Context, gl GitLab, id rekey.RunnerID) error {
 	paused := true
 	r, err := gl.UpdateRunner(ctx, id, rekey.RunnerEdit{Paused: &paused})
-	if err == nil && r.Busy != nil && *r.Busy {
+	if err != nil {
+		return err
+	}
+	busy := r.Busy != nil && *r.Busy
+	if r.Busy == nil {
+		n, _, err := gl.RunningJobs(ctx, id)
+		if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
+			return err
+		}
+		busy = n > 0
+	}
+	if busy {
 		return rekey.Errorf(rekey.KindUnavailable, "%w", errServing("a job runs on it; it is paused and gets no more"))
 	}
-	return err
+	return nil
 }
 
 // refersTo reports whether the config has the operation's new token. Where the

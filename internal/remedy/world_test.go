@@ -496,6 +496,9 @@ func (g gitLab) AssignProject(_ context.Context, project string, id rekey.Runner
 }
 
 func (g gitLab) Project(_ context.Context, name string) (remedy.Project, error) {
+	if g.w.deny["project"] {
+		return remedy.Project{}, rekey.Errorf(rekey.KindNotFound, "there is no project %s", name)
+	}
 	return remedy.Project{ID: 1, Path: name, DefaultBranch: "main"}, nil
 }
 
