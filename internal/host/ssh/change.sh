@@ -161,16 +161,21 @@ settle() {
 	return 1
 }
 
-# Writes over the file's own bytes, and takes that back where it fails.
+# Writes over the file's own bytes, and takes that back where it fails. What is there
+# after it went well and is something else was written by another, and stays.
 inplace() {
 	cp -p "$1" "$old" 2>/dev/null && chmod 600 "$old" && [ "$(sumof "$old")" = "$2" ] || {
 		rm -f "$new" "$old"
 		echo '! moved'
 		return
 	}
-	if over "$new" "$1" && [ "$(sumof "$1")" = "$3" ]; then
-		newer "$old" "$1" "$1"
-		echo 'how in place'
+	if over "$new" "$1"; then
+		if [ "$(sumof "$1")" = "$3" ]; then
+			newer "$old" "$1" "$1"
+			echo 'how in place'
+		else
+			echo '! moved'
+		fi
 	elif [ "$(sumof "$1")" = "$2" ] || { over "$old" "$1" && [ "$(sumof "$1")" = "$2" ]; }; then
 		echo '! unwritten'
 	else
