@@ -24,6 +24,23 @@ var errands = map[string]func(dir string) error{
 		_, err := Replace(filepath.Join(dir, "config.toml"), []byte(oldContent), []byte(newContent))
 		return err
 	},
+	"rename": func(dir string) error {
+		t, err := openTarget(filepath.Join(dir, "config.toml"))
+		if err != nil {
+			return err
+		}
+		aside := swapName(t.path, []byte(oldContent), []byte(newContent))
+		temp := tempName(t.path)
+		err = writeTemp("replace", temp, []byte(newContent), func(f *os.File) error { return t.dress(f) })
+		if err == nil {
+			err = os.Rename(temp, aside)
+		}
+		if err != nil {
+			return err
+		}
+		_, _, err = t.rename(aside, []byte(oldContent), []byte(newContent), errors.ErrUnsupported)
+		return errors.Join(err, t.forget(aside))
+	},
 	"new": func(dir string) error {
 		return WriteNew(filepath.Join(dir, "config.toml"), []byte(newContent), 0o600)
 	},
@@ -101,8 +118,18 @@ func killEverywhere(t *testing.T, errand string, hold, check func(t *testing.T, 
 
 func TestKilledReplaceLeavesOldOrNew(t *testing.T) {
 	t.Parallel()
+	leavesOldOrNew(t, "replace")
+}
+
+func TestKilledRenameLeavesOldOrNew(t *testing.T) {
+	t.Parallel()
+	leavesOldOrNew(t, "rename")
+}
+
+func leavesOldOrNew(t *testing.T, errand string) {
+	t.Helper()
 	hold := func(t *testing.T, path string) { must(t, os.WriteFile(path, []byte(oldContent), 0o640)) }
-	killEverywhere(t, "replace", hold, func(t *testing.T, path string) {
+	killEverywhere(t, errand, hold, func(t *testing.T, path string) {
 		got, err := os.ReadFile(path)
 		must(t, err)
 		if string(got) != oldContent && string(got) != newContent {
@@ -174,6 +201,26 @@ func TestAnotherWriterWins(t *testing.T) {
 	must(t, os.WriteFile(path, []byte(foreign), 0o600))
 	_, err = target.swap([]byte(oldContent), []byte(newContent))
 	wantKind(t, err, rekey.KindConflict)
+	wantContent(t, path, foreign)
+	wantAlone(t, path)
+}
+
+// Without exchange too, what was written between the look and the rename comes back.
+func TestAnotherWriterWinsWithoutExchange(t *testing.T) {
+	t.Parallel()
+	path := config(t, oldContent)
+	target, err := openTarget(path)
+	must(t, err)
+	aside := swapName(path, []byte(oldContent), []byte(newContent))
+	must(t, os.WriteFile(aside, []byte(newContent), 0o600))
+	must(t, target.holds([]byte(oldContent)))
+	foreign := "token = \"glrt-CANARYforeign\"\n"
+	must(t, os.WriteFile(path, []byte(foreign), 0o600))
+	_, spent, err := target.supplant(aside, []byte(oldContent), []byte(newContent))
+	wantKind(t, err, rekey.KindConflict)
+	if !spent {
+		t.Error("what lies aside is called needed, want it spent")
+	}
 	wantContent(t, path, foreign)
 	wantAlone(t, path)
 }

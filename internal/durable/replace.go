@@ -133,6 +133,12 @@ func (t *target) conflict() *rekey.Error {
 //	fsync(directory)
 //	read(.swap) again, unlink(.swap)               it holds the old token
 //	fsync(directory)
+//
+// Where there is no exchange:
+//
+//	rename(.swap, .NAME.rekey-Y.tmp)
+//	link(NAME, .swap)                              so that .swap is what comes out
+//	rename(.tmp, NAME), and on as above
 func (t *target) swap(expect, next []byte) (How, error) {
 	if reason := t.hindrance(); reason != "" {
 		return "", &onlyInPlace{reason}
@@ -167,8 +173,7 @@ func (t *target) trade(aside string, expect, next []byte) (how How, spent bool, 
 	for round := 0; round < 5; round++ {
 		err := Call("replace.exchange", func() error { return exchange(aside, t.path) })
 		if err != nil && round == 0 {
-			how, err := t.rename(aside, expect, err)
-			return how, true, err
+			return t.rename(aside, expect, next, err)
 		}
 		if err != nil {
 			return "", false, failure("exchange back", t.path, err)
@@ -212,23 +217,53 @@ func (t *target) cameOut(aside string, want []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// rename is for file systems without exchange; why is the exchange's error.
-func (t *target) rename(aside string, expect []byte, why error) (How, error) {
+// rename is for file systems without exchange; why is the exchange's error. Spent
+// is as of trade.
+func (t *target) rename(aside string, expect, next []byte, why error) (how How, spent bool, err error) {
 	switch {
 	case isMountPoint(why):
-		return "", &onlyInPlace{"it is a mount point of its own"}
+		return "", true, &onlyInPlace{"it is a mount point of its own"}
 	case errors.Is(why, fs.ErrPermission):
-		return "", &onlyInPlace{"no file can be renamed in " + t.dir}
+		return "", true, &onlyInPlace{"no file can be renamed in " + t.dir}
 	case !isUnsupported(why):
-		return "", failure("exchange", t.path, why)
+		return "", true, failure("exchange", t.path, why)
 	}
 	if err := t.holds(expect); err != nil {
-		return "", err
+		return "", true, err
 	}
-	if err := Call("replace.rename", func() error { return os.Rename(aside, t.path) }); err != nil {
-		return "", failure("rename", t.path, err)
+	return t.supplant(aside, expect, next)
+}
+
+// supplant has what lies aside take the target's name. A second link keeps the
+// old file meanwhile, under the name that what comes out of an exchange has: what
+// another process writes into it at that moment goes back. Where there are no
+// links such a write is lost.
+func (t *target) supplant(aside string, expect, next []byte) (how How, spent bool, err error) {
+	temp := tempName(t.path)
+	if err := Call("replace.again", func() error { return os.Rename(aside, temp) }); err != nil {
+		return "", true, failure("rename", aside, err)
 	}
-	return Rename, syncDir("replace", t.dir)
+	kept := Call("replace.link", func() error { return os.Link(t.path, aside) }) == nil
+	if err := Call("replace.rename", func() error { return os.Rename(temp, t.path) }); err != nil {
+		_ = Call("replace.temp.remove", func() error { return os.Remove(temp) })
+		return "", true, failure("rename", temp, err)
+	}
+	if !kept {
+		return Rename, true, syncDir("replace", t.dir)
+	}
+	switch out, err := t.cameOut(aside, expect); {
+	case err != nil:
+		return "", false, err
+	case out == nil:
+		return Rename, true, nil
+	}
+	if t.holds(next) != nil { // written twice: the later stays, CleanStale names both
+		return "", false, t.conflict()
+	}
+	if err := Call("replace.rename.back", func() error { return os.Rename(aside, t.path) }); err != nil {
+		return "", false, failure("rename back", t.path, err)
+	}
+	return "", true, errors.Join(t.conflict(), syncDir("replace", t.dir))
 }
 
 // forget removes the copy aside, if rename has not used it up.

@@ -3,6 +3,7 @@ package durable
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -52,7 +53,7 @@ func settle(aside, path, expect, next string) (restored bool, err error) {
 			return false, err
 		}
 	}
-	if err := Call("stale.remove", func() error { return os.Remove(aside) }); err != nil {
+	if err := Call("stale.remove", func() error { return os.Remove(aside) }); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, failure("remove", aside, err).WithHint("remove %s: it may hold a runner token", aside)
 	}
 	return restored, nil
@@ -77,7 +78,11 @@ func putBack(aside, path, expect, next string) (bool, error) {
 		return false, rekey.Errorf(rekey.KindConflict, "%s and %s were both changed by another process", path, aside).
 			WithHint("keep the one that gitlab-runner wrote last, remove %s", aside)
 	}
-	if err := Call("stale.exchange", func() error { return exchange(aside, path) }); err != nil {
+	err = Call("stale.exchange", func() error { return exchange(aside, path) })
+	if isUnsupported(err) {
+		err = Call("stale.rename", func() error { return os.Rename(aside, path) })
+	}
+	if err != nil {
 		return false, failure("exchange", path, err)
 	}
 	return true, nil

@@ -88,18 +88,20 @@ func TestReplaceWithoutExchange(t *testing.T) {
 	must(t, err)
 	aside := swapName(path, []byte(oldContent), []byte(newContent))
 	must(t, os.WriteFile(aside, []byte(newContent), 0o600))
-	if how, err := target.rename(aside, []byte("something else"), unix.EINVAL); err == nil {
+	if how, _, err := target.rename(aside, []byte("something else"), []byte(newContent), unix.EINVAL); err == nil {
 		t.Errorf("replaced by %q what was not expected", how)
 	}
 	wantContent(t, path, oldContent)
-	how, err := target.rename(aside, []byte(oldContent), unix.EINVAL)
-	if how != Rename || err != nil {
+	how, spent, err := target.rename(aside, []byte(oldContent), []byte(newContent), unix.EINVAL)
+	if how != Rename || !spent || err != nil {
 		t.Errorf("replaced by %q (%v), want %q", how, err, Rename)
 	}
 	wantContent(t, path, newContent)
+	wantContent(t, aside, oldContent)
+	must(t, target.forget(aside))
 	wantAlone(t, path)
 	for _, why := range []error{unix.EBUSY, unix.EXDEV, unix.EPERM} {
-		if _, err := target.rename(aside, nil, why); !errors.As(err, new(*onlyInPlace)) {
+		if _, _, err := target.rename(aside, nil, nil, why); !errors.As(err, new(*onlyInPlace)) {
 			t.Errorf("%v leads to %v, want writing in place", why, err)
 		}
 	}
