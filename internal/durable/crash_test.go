@@ -41,6 +41,10 @@ var errands = map[string]func(dir string) error{
 		_, _, err = t.rename(aside, []byte(oldContent), []byte(newContent), errors.ErrUnsupported)
 		return errors.Join(err, t.forget(aside))
 	},
+	"shrink": func(dir string) error {
+		_, err := Replace(filepath.Join(dir, "config.toml"), []byte(longContent), []byte(newContent), AllowInPlace)
+		return err
+	},
 	"new": func(dir string) error {
 		return WriteNew(filepath.Join(dir, "config.toml"), []byte(newContent), 0o600)
 	},
@@ -151,6 +155,52 @@ func leavesOldOrNew(t *testing.T, errand string) {
 			wantContent(t, path, newContent)
 		}
 	})
+}
+
+// longContent's tail behind newContent is valid TOML: a file torn there would parse.
+const longContent = "[[runners]]\n  token = \"glrt-CANARYold0000000000\"\n# filled, as long as the other\nu = 0\nx = 1\n"
+
+func TestKilledShrinkInPlaceLeavesOldOrNew(t *testing.T) {
+	t.Parallel()
+	hold := func(t *testing.T, path string) {
+		must(t, os.WriteFile(path, []byte(longContent), 0o600))
+		must(t, os.Link(path, filepath.Join(filepath.Dir(path), "second")))
+	}
+	isNew := func(b []byte) bool { return string(b) == newContent }
+	killEverywhere(t, "shrink", hold, func(t *testing.T, path string) {
+		got, err := os.ReadFile(path)
+		must(t, err)
+		left, padded := Unpadded(got, isNew)
+		if string(got) != longContent && !isNew(got) && !padded {
+			t.Fatalf("the file is torn: %q", got)
+		}
+		if isNew(got) {
+			return
+		}
+		if padded && !isNew(left) {
+			t.Errorf("what was to be left is %q, want %q", left, newContent)
+		}
+		_, err = Replace(path, got, []byte(newContent), AllowInPlace)
+		must(t, err)
+		wantContent(t, path, newContent)
+	})
+}
+
+func TestUnpadded(t *testing.T) {
+	t.Parallel()
+	is := func(want string) func([]byte) bool { return func(b []byte) bool { return string(b) == want } }
+	for _, c := range []struct {
+		now, whole string
+		ok         bool
+	}{
+		{"a\n\n\n", "a\n", true}, {"a\n", "a", true}, {"\n", "", true},
+		{"a\n", "a\n", false}, {"a\n\nb", "a\n", false}, {"", "", false}, {"a\n\n", "b", false},
+	} {
+		left, ok := Unpadded([]byte(c.now), is(c.whole))
+		if ok != c.ok || ok && string(left) != c.whole {
+			t.Errorf("of %q, where %q is whole: got %q, %v; want %v", c.now, c.whole, left, ok, c.ok)
+		}
+	}
 }
 
 func TestKilledWriteNewLeavesNothingOrAll(t *testing.T) {

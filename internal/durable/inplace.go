@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 
 	"rekey"
 )
 
 // overwrite writes next over the target's own bytes: room first, then the bytes,
-// then the length, so that a full disk is met before anything is lost. A write
-// that fails half way is taken back.
+// then the length, so that a full disk is met before anything is lost. Where the
+// file becomes shorter, newlines stand for the rest until the length is set: the
+// tail of the old content might parse. A write that fails half way is taken back.
 func (t *target) overwrite(expect, next []byte) (err error) {
 	f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 	if err != nil {
@@ -39,14 +41,35 @@ func (t *target) overwrite(expect, next []byte) (err error) {
 }
 
 func write(f *os.File, data []byte) error {
-	err := Call("inplace.write", func() error { _, err := f.WriteAt(data, 0); return err })
+	info, err := f.Stat()
 	if err != nil {
+		return err
+	}
+	padded := data
+	if surplus := info.Size() - int64(len(data)); surplus > 0 {
+		padded = slices.Concat(data, bytes.Repeat([]byte{'\n'}, int(surplus)))
+	}
+	if err := Call("inplace.write", func() error { _, err := f.WriteAt(padded, 0); return err }); err != nil {
 		return err
 	}
 	if err := Call("inplace.length", func() error { return f.Truncate(int64(len(data))) }); err != nil {
 		return err
 	}
 	return Call("inplace.sync", f.Sync)
+}
+
+// Unpadded finds in now, the bytes of a file, what a Replace in place that was
+// killed before it set the length was to leave: whole recognises it. The newlines
+// behind it were put there by nobody, and go by another Replace. Ok is false where
+// now is no such file, or holds the whole and nothing behind it.
+func Unpadded(now []byte, whole func([]byte) bool) (left []byte, ok bool) {
+	for left = now; bytes.HasSuffix(left, []byte{'\n'}); {
+		left = left[:len(left)-1]
+		if whole(left) {
+			return left, true
+		}
+	}
+	return nil, false
 }
 
 func takeBack(f *os.File, expect []byte, path string) error {
