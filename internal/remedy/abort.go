@@ -87,7 +87,7 @@ func (e *Engine) finish(ctx context.Context, ops []*operation) []rekey.Result {
 	}
 	options := e.Options
 	defer func() { e.Options = options }()
-	e.Options.Canaries, e.Options.ProofWait = nil, time.Nanosecond
+	e.Options.Canaries, e.Options.ProofWait, e.Options.DrainTimeout = nil, time.Nanosecond, time.Nanosecond
 	results := e.run(ctx, ops)
 	for i, op := range ops {
 		why := "a reset cannot be taken back: its token was brought into the section instead"

@@ -221,14 +221,22 @@ func (e *Engine) drain(ctx context.Context, op *operation) (any, string, error) 
 		}
 		if err == nil && !op.overlaps() {
 			err = stop(fmt.Sprintf("run `rekey fix` again: it deletes runner %d once it is idle", op.target.RunnerID),
-				"runner %d, which was replaced, still runs a job after %s; runner %d serves", op.target.RunnerID, limit, op.issued.ID)
+				"runner %d, which was replaced, still runs a job%s; runner %d serves", op.target.RunnerID, waited(limit), op.issued.ID)
 		}
 		if err == nil {
 			err = stop("run `rekey rotate` again: it goes on waiting, and retires the record once it is idle",
-				"runner %d still runs a job after %s; it is paused, runner %d serves, and both sections stay until the job has ended", op.target.RunnerID, limit, op.issued.ID)
+				"runner %d still runs a job%s; it is paused, runner %d serves, and both sections stay until the job has ended", op.target.RunnerID, waited(limit), op.issued.ID)
 		}
 		return nil, "", err
 	}
+}
+
+// waited is how long a job was waited for, "" where it was not.
+func waited(limit time.Duration) string {
+	if limit < time.Second {
+		return ""
+	}
+	return fmt.Sprintf(" after %s", limit)
 }
 
 // tellAway says that GitLab has stopped answering, with what came instead, or that it

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rekey"
+	"rekey/internal/lab/labtest"
 )
 
 func (w *world) bytes() string {
@@ -106,6 +107,31 @@ func TestThereIsNoWayBackToADeadToken(t *testing.T) {
 		if s := aborted.Finished[0].Status; s != rekey.StatusVerified || len(sections) != 1 || sections[0].Name != "one" {
 			t.Errorf("%s: it ended %s (%s) with %d sections, want it verified with one", name, s, aborted.Finished[0].Reason, len(sections))
 		}
+	}
+}
+
+// A job still runs on the old record, whose token is dead: giving up brings the
+// rotation as far as it can be brought without waiting for it.
+func TestGivingUpWaitsForNoJob(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, old := w.served()
+	project, _ := w.Project("p", 0)
+	w.CIConfig(project, "job:\n  tags: [deploy]\n  script: [echo]\n")
+	w.Pipeline(project, nil)
+	if a := w.Call("POST", "jobs/request", "", labtest.M{"token": old.Token, "system_id": string(ownSystem), "info": labtest.M{"name": "gitlab-runner"}}); a.Status != 201 {
+		t.Fatalf("no job was had: %d %s", a.Status, a.Body)
+	}
+	w.deny["update"] = true
+	if r := w.apply(w.rotation(0))[0]; r.Status != rekey.StatusOpen || len(w.sections()) != 2 {
+		t.Fatalf("got %+v, want it open with two sections", r)
+	}
+	w.deny["update"] = false
+	w.Must(201, "POST", "runners/"+itoa(old.ID)+"/reset_authentication_token", nil, nil)
+	begun := w.clock.Now()
+	aborted := w.abort()
+	if len(aborted.Finished) != 1 || !strings.Contains(aborted.Finished[0].Reason, "still runs a job; it is paused") || w.clock.Now().Sub(begun) > time.Minute {
+		t.Errorf("got %+v after %s, want it open, and no wait for the job", aborted, w.clock.Now().Sub(begun))
 	}
 }
 
