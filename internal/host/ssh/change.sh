@@ -187,11 +187,25 @@ inplace() {
 	flush "$d"
 }
 
+# over FROM TO: in one write, and where the text is shorter, with newlines up to the
+# old end, which then are cut off: what ends in between leaves nothing of the old text
+# behind the new one. They are not cut off what another wrote meanwhile.
 over() {
 	nc=$(there)
-	dd if="$1" of="$2" bs=65536 conv=notrunc${nc:+,$nc} 2>/dev/null || return 1
-	dd if=/dev/null of="$2" bs=1 seek="$(stat -c %s "$1")" count=0 ${nc:+conv=$nc} 2>/dev/null || return 1
+	s=$(stat -c %s "$1") && t=$(stat -c %s "$2") || return 1
+	padded "$1" $((t - s)) | dd ibs=65536 obs=$((s + t + 1)) of="$2" conv=notrunc${nc:+,$nc} 2>/dev/null || return 1
+	if [ "$t" -gt "$s" ]; then
+		flush "$2"
+		[ "$(sumof "$2")" = "$(padded "$1" $((t - s)) | sum 2>/dev/null)" ] || return 0
+		dd if=/dev/null of="$2" bs=1 seek="$s" count=0 ${nc:+conv=$nc} 2>/dev/null || return 1
+	fi
 	flush "$2"
+}
+
+# A file's bytes and that many newlines.
+padded() {
+	cat "$1"
+	[ "$2" -le 0 ] || dd if=/dev/zero bs="$2" count=1 2>/dev/null | tr '\0' '\n'
 }
 
 # Nobody else's rekey works in this directory while this shell holds it: flock ends

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"rekey"
@@ -61,6 +62,73 @@ func TestInPlaceYieldsToAnotherWriter(t *testing.T) {
 				t.Errorf("got %q and %v, want a conflict", how, err)
 			}
 			holds(t, config, saved)
+		})
+	}
+}
+
+// Where a shorter text is written in place and everything ends at once, nothing of the
+// old one stands behind the new one: that may be sections with tokens that are dead.
+func TestInPlaceLeavesNoOldTextBehindAShorterOne(t *testing.T) {
+	t.Parallel()
+	const old = before + "[[runners]]\n  token = \"glrt-CANARYdead000000000\"\n"
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := inShell(t, shell)
+			dd, err := exec.LookPath("dd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := write(t, filepath.Join(t.TempDir(), "config.toml"), old)
+			second(t, config)
+			h := change(t, s)
+			defer h.Close()
+			locked(t, h, config)
+			// The end comes when the bytes stand there.
+			s.Tool(t, "dd", fmt.Sprintf(`%s "$@" || exit; case "$*" in *of=%s*notrunc*) kill -9 0;; esac`, dd, config))
+			if how, err := h.Replace(config, []byte(old), []byte(after)); rekey.KindOf(err) != rekey.KindUnavailable {
+				t.Errorf("got %q and %v, want it left open", how, err)
+			}
+			s.Tool(t, "dd", fmt.Sprintf(`exec %s "$@"`, dd))
+			got, err := os.ReadFile(config)
+			if rest, new := strings.CutPrefix(string(got), after); err != nil || !new || strings.Trim(rest, "\n") != "" {
+				t.Errorf("got %q and %v, want the new text and newlines", got, err)
+			}
+			h = change(t, s)
+			defer h.Close()
+			unlock := eventuallyLocked(t, h, config)
+			defer unlock()
+			if how, err := h.Replace(config, got, []byte(after)); err != nil || how != "in place" {
+				t.Errorf("the next run: got %q and %v", how, err)
+			}
+			holds(t, config, after)
+		})
+	}
+}
+
+// Texts of any length take the place of texts of any length.
+func TestInPlaceTakesEveryLength(t *testing.T) {
+	t.Parallel()
+	for name, shell := range shells(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := inShell(t, shell)
+			config := write(t, filepath.Join(t.TempDir(), "config.toml"), "x")
+			second(t, config)
+			h := change(t, s)
+			defer h.Close()
+			locked(t, h, config)
+			now := "x"
+			for _, size := range []int{70_000, 69_999, 300_001, 65_536, 65_535, 1, 2} {
+				next := strings.Repeat("\x00\n\xffé", size)[:size]
+				if how, err := h.Replace(config, []byte(now), []byte(next)); err != nil || how != "in place" {
+					t.Fatalf("%d bytes: got %q and %v", size, how, err)
+				}
+				if got, err := os.ReadFile(config); err != nil || string(got) != next {
+					t.Fatalf("%d bytes: got %d others (%v)", size, len(got), err)
+				}
+				now = next
+			}
 		})
 	}
 }
