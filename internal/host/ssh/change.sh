@@ -30,8 +30,10 @@ sumof() { sum 2>/dev/null <"$1"; }
 
 flush() { sync "$1" 2>/dev/null </dev/null || sync </dev/null; }
 
-# What decides whether and how a file can be replaced.
+# What decides whether and how a file can be replaced: the file itself, not a link to it.
 able() {
+	real=$(readlink -f "$1" 2>/dev/null </dev/null)
+	[ -n "$real" ] && set -- "$real"
 	d=${1%/*}/
 	[ -n "$(sum 2>/dev/null </dev/null)" ] && echo 'is summed'
 	[ -w "$1" ] && echo 'is writable'
@@ -39,7 +41,7 @@ able() {
 	echo "owner $(stat -c '%u %g %h' "$1" 2>/dev/null </dev/null)"
 	echo "dir $(stat -c '%u %a' "$d" 2>/dev/null </dev/null)"
 	echo "groups $(id -G 2>/dev/null)"
-	text real "$(readlink -f "$1" </dev/null)"
+	text real "$real"
 	echo "flags $(lsattr -d "$1" 2>/dev/null </dev/null | cut -d' ' -f1)"
 	echo "dirflags $(lsattr -d "$d" 2>/dev/null </dev/null | cut -d' ' -f1)"
 	echo "free $(df -Pk "$d" 2>/dev/null </dev/null | tail -n 1 | awk '{ print $(NF-2) }')"
