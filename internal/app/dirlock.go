@@ -75,7 +75,7 @@ func (l *dirLocks) release(d *dirLock) {
 }
 
 // replace is durable.Replace, one at a time in a directory that is locked.
-func (l *dirLocks) replace(path string, expect, next []byte) (durable.Replaced, error) {
+func (l *dirLocks) replace(path string, expect, next []byte, opts ...durable.Option) (durable.Replaced, error) {
 	l.mu.Lock()
 	d := l.find(realDir(path))
 	l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *dirLocks) replace(path string, expect, next []byte) (durable.Replaced, 
 		d.edit.Lock()
 		defer d.edit.Unlock()
 	}
-	return durable.Replace(path, expect, next, durable.AllowInPlace)
+	return durable.Replace(path, expect, next, append(opts, durable.AllowInPlace)...)
 }
 
 // find knows a directory by what it is, not by its name: a bind mount is locked with

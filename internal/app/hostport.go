@@ -130,7 +130,7 @@ func (h repairedHost) CheckWritable(path string) error {
 	if far, there := h.far.of(path); far != nil {
 		return far.CheckWritable(there)
 	}
-	_, err := durable.CheckWritable(path)
+	_, err := durable.CheckWritable(path, h.Writing(path)...)
 	return err
 }
 
@@ -141,7 +141,7 @@ func (h repairedHost) Replace(path string, expect, next []byte) (string, error) 
 	if far, there := h.far.of(path); far != nil {
 		return far.Replace(there, expect, next)
 	}
-	r, err := h.locks.replace(path, expect, next)
+	r, err := h.locks.replace(path, expect, next, h.Writing(path)...)
 	return string(r.How), err
 }
 

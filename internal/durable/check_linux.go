@@ -27,7 +27,7 @@ func (t *target) obstacle() error {
 	if err := t.flagged(); err != nil {
 		return err
 	}
-	if t.hindrance() != "" {
+	if t.only() != "" {
 		return nil
 	}
 	var disk unix.Statfs_t
@@ -49,7 +49,7 @@ func (t *target) obstacle() error {
 // and, where the file would be exchanged, on its directory.
 func (t *target) flagged() error {
 	paths := []string{t.path}
-	if t.hindrance() == "" {
+	if t.only() == "" {
 		paths = append(paths, t.dir)
 	}
 	for _, path := range paths {

@@ -38,6 +38,12 @@ type Option int
 // leaves a torn file, so the caller has sealed the old image first.
 const AllowInPlace Option = 1
 
+// Pinned tells what cannot be seen of the file itself: another process has this
+// inode, not the name, as a single file that is mounted into a container. A new
+// file would never reach it, and the old one would be gone: the file is written
+// in place, where AllowInPlace permits it.
+const Pinned Option = 2
+
 // Replace changes the content of path from expect to next. Symbolic links stay;
 // so do mode, owner, ACL and labels; the modification time becomes strictly
 // newer, which is what gitlab-runner reloads on.
@@ -56,6 +62,7 @@ func Replace(path string, expect, next []byte, opts ...Option) (Replaced, error)
 	if err := t.holds(expect); err != nil {
 		return Replaced{}, err
 	}
+	t.pinned = slices.Contains(opts, Pinned)
 	var hindered *onlyInPlace
 	how, err := t.swap(expect, next)
 	if errors.As(err, &hindered) {
@@ -82,9 +89,19 @@ func (e *onlyInPlace) Error() string { return e.reason }
 
 // target is a regular file that is to be replaced.
 type target struct {
-	path string // real
-	dir  string
-	info fs.FileInfo
+	path   string // real
+	dir    string
+	info   fs.FileInfo
+	pinned bool // as Pinned says
+}
+
+// only says why the target can only be written in place, as far as it can be
+// told beforehand; "" when a new file seems to be able to take its place.
+func (t *target) only() string {
+	if t.pinned {
+		return "it is mounted by itself where gitlab-runner runs, which would keep the old file"
+	}
+	return t.hindrance()
 }
 
 func openTarget(path string) (*target, error) {
@@ -140,7 +157,7 @@ func (t *target) conflict() *rekey.Error {
 //	link(NAME, .swap)                              so that .swap is what comes out
 //	rename(.tmp, NAME), and on as above
 func (t *target) swap(expect, next []byte) (How, error) {
-	if reason := t.hindrance(); reason != "" {
+	if reason := t.only(); reason != "" {
 		return "", &onlyInPlace{reason}
 	}
 	temp, aside := tempName(t.path), swapName(t.path, expect, next)

@@ -124,6 +124,24 @@ func TestBindMountIsWrittenInPlace(t *testing.T) {
 	wantAlone(t, path)
 }
 
+func TestPinnedIsWrittenInPlace(t *testing.T) {
+	t.Parallel()
+	path := config(t, oldContent)
+	if how, err := CheckWritable(path, Pinned); how != InPlace || err != nil {
+		t.Errorf("CheckWritable says %q (%v), want %q", how, err, InPlace)
+	}
+	_, err := Replace(path, []byte(oldContent), []byte(newContent), Pinned)
+	wantKind(t, err, rekey.KindDenied)
+	wantContent(t, path, oldContent)
+	before := stat(t, path)
+	got, err := Replace(path, []byte(oldContent), []byte(newContent), Pinned, AllowInPlace)
+	must(t, err)
+	wantContent(t, path, newContent)
+	if got.How != InPlace || inode(stat(t, path)) != inode(before) {
+		t.Errorf("replaced by %q, inode %d; want in place, inode %d", got.How, inode(stat(t, path)), inode(before))
+	}
+}
+
 // wantInPlace checks that path is told to need writing in place, is refused
 // without the permission, and is written with it.
 func wantInPlace(t *testing.T, path string) {

@@ -9,6 +9,10 @@ import (
 
 func mountedReadOnly(string) bool { return false }
 
+func mountRoot(string) bool { return false }
+
+func deviceOf(fs.FileInfo) string { return "" }
+
 func changedAt(fs.FileInfo) time.Time { return time.Time{} }
 
 func inodeOf(fs.FileInfo) string { return "" }

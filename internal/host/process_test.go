@@ -19,10 +19,21 @@ import (
 )
 
 // TestMain is also the runner that TestReload signals: it says when it is ready
-// and each time it gets SIGHUP, and ends with its standard input.
+// and each time it gets SIGHUP, and ends with its standard input. HOST_TEST_BIND is
+// what it mounts at the place of its config before.
 func TestMain(m *testing.M) {
 	if os.Getenv("HOST_TEST_CHILD") == "" {
 		os.Exit(m.Run())
+	}
+	if source := os.Getenv("HOST_TEST_BIND"); source != "" {
+		place := os.Args[3]
+		if info, err := os.Stat(source); err == nil && info.IsDir() {
+			place = filepath.Dir(place)
+		}
+		if err := syscall.Mount(source, place, "", syscall.MS_BIND, ""); err != nil {
+			fmt.Println("mount:", err)
+			return
+		}
 	}
 	hup := make(chan os.Signal, 8)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -179,11 +190,21 @@ func TestUsesTheSameInode(t *testing.T) {
 // next line ("" after the last), and how to end it.
 func child(t testing.TB, config string) (pid int, line func() string, end func()) {
 	t.Helper()
+	return childIn(t, config, "")
+}
+
+// childIn is child, in a mount namespace of its own where source, if any, is mounted
+// over the config or over its directory.
+func childIn(t testing.TB, config, source string) (pid int, line func() string, end func()) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := &exec.Cmd{Path: self, Args: []string{"gitlab-runner", "run", "--config", config}, Env: []string{"HOST_TEST_CHILD=1"}}
+	cmd := &exec.Cmd{Path: self, Args: []string{"gitlab-runner", "run", "--config", config}, Env: []string{"HOST_TEST_CHILD=1", "HOST_TEST_BIND=" + source}}
+	if source != "" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
