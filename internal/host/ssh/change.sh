@@ -232,8 +232,8 @@ lock() {
 	fi
 	if mkdir "$2/.rekey.lock" 2>/dev/null </dev/null; then
 		echo "process $$, since $(date)" >"$2/.rekey.lock/owner"
-		trap 'rm -rf "$held"' EXIT
-		held=$2/.rekey.lock
+		trap release EXIT
+		eval "held$1=\$2/.rekey.lock"
 		echo 'is locked'
 		return
 	fi
@@ -243,9 +243,15 @@ lock() {
 
 unlock() {
 	eval "exec $1<&-"
-	[ "${held-}" = "$2/.rekey.lock" ] && rm -rf "$held" && held=
-	:
+	drop "$1"
 }
+
+# A lock that is a directory goes; each slot has its own, or none.
+drop() {
+	eval "gone=\${held$1-} held$1="
+	[ -z "$gone" ] || rm -rf "$gone" </dev/null
+}
+release() { for slot in 4 5 6 7 8 9; do drop $slot; done; }
 
 copies() {
 	for f in "$1"/.*.rekey-*.tmp "$1"/.*.rekey-*.swap; do

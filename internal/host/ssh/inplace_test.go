@@ -26,9 +26,9 @@ func shells(t *testing.T) map[string]string {
 }
 
 // inShell starts a server whose sh is that one.
-func inShell(t *testing.T, command string) *sshtest.Server {
+func inShell(t *testing.T, command string, lines ...string) *sshtest.Server {
 	t.Helper()
-	s := sshtest.Start(t)
+	s := sshtest.Start(t, lines...)
 	if command != "" {
 		s.Tool(t, "sh", "exec "+command+` "$@"`)
 	}
