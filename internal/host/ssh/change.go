@@ -325,7 +325,7 @@ func (h *Host) settle(aside, file, expect, next string) error {
 	return durable.Call("ssh.stale.remove", func() error {
 		a, err := h.session.ask("forget", 0, aside, nil)
 		if err == nil && a.obstacle != "" {
-			err = fmt.Errorf("%s could not be removed: it may hold a runner token", aside)
+			err = rekey.Errorf(rekey.KindDenied, "%s could not be removed: it may hold a runner token", aside).WithHint("see why: %s rm %s", h.target.command(), aside)
 		}
 		return err
 	})

@@ -11,7 +11,7 @@ change() {
 	lock) lock "$2" "$3" ;;
 	unlock) unlock "$2" "$3" ;;
 	copies) copies "$3" ;;
-	forget) rm -f "$3" </dev/null && flush "${3%/*}/" ;;
+	forget) { rm -f "$3" 2>/dev/null </dev/null && flush "${3%/*}/"; } || echo '! denied' ;;
 	putback) putback "$3" $4 ;;
 	touch) touch "$3" 2>/dev/null </dev/null || echo '! denied' ;;
 	signal) signal "$2" "$3" $4 ;;
