@@ -22,7 +22,7 @@ type Unit struct {
 	Active     bool
 	MainPID    int    // 0: none
 	CanReload  bool   // it has an ExecReload
-	ExecReload string // its command, for people
+	ExecReload string // its commands, one a line; one that could not be read is "?"
 	Restarts   bool   // Restart=always or on-success: systemd starts anew what has ended by itself
 }
 
@@ -102,7 +102,7 @@ func (h Host) unit(ctx context.Context, name string) (Unit, error) {
 
 // reloadCommand is the command line in the value of an Exec property:
 // "{ path=/bin/kill ; argv[]=/bin/kill -HUP $MAINPID ; ignore_errors=no ; … }".
-var reloadCommand = lazyregexp.New(`argv\[\]=(.*?) ; `)
+var reloadCommand = lazyregexp.New(`argv\[\]=(.*?) ; ignore_errors=`)
 
 func parseUnit(text string) Unit {
 	var u Unit
@@ -122,20 +122,30 @@ func parseUnit(text string) Unit {
 		case "Restart":
 			u.Restarts = value == "always" || value == "on-success"
 		case "ExecReload":
-			if m := reloadCommand.FindStringSubmatch(value); m != nil && u.ExecReload == "" {
-				u.ExecReload = m[1]
+			command := "?"
+			if m := reloadCommand.FindStringSubmatch(value); m != nil {
+				command = m[1]
 			}
+			u.ExecReload = strings.TrimPrefix(u.ExecReload+"\n"+command, "\n")
 		}
 	}
 	return u
 }
 
-// harmful matches an ExecReload that does more than reload: it would abort jobs.
-var harmful = lazyregexp.New(`(?i)\b(?:restart|stop|kill(?:all)? +-(?:9|15|KILL|TERM|INT|QUIT|SIGKILL|SIGTERM|SIGINT|SIGQUIT)\b)`)
+// hangsUp matches an ExecReload that sends SIGHUP to the main process. Of any other
+// it cannot be known that it aborts no jobs: SIGTERM, which a plain kill sends, does.
+var hangsUp = lazyregexp.New(`^(?:/\S*/)?kill +(?:-|-s +|--signal(?: +|=))(?:1|(?:SIG)?HUP) +(?:-- +)?\$(?:MAINPID|\{MAINPID\})$`)
 
 // reloads reports whether `systemctl reload` makes gitlab-runner load its config
 // and does nothing else that can be seen.
-func (u Unit) reloads() bool { return u.Active && u.CanReload && !harmful.MatchString(u.ExecReload) }
+func (u Unit) reloads() bool {
+	for command := range strings.SplitSeq(u.ExecReload, "\n") {
+		if !hangsUp.MatchString(command) {
+			return false
+		}
+	}
+	return u.Active && u.CanReload
+}
 
 func (h Host) reloadUnit(ctx context.Context, u Unit) (string, error) {
 	err := durable.Call("host.systemctl.reload", func() error {

@@ -53,16 +53,40 @@ func TestParseUnit(t *testing.T) {
 	}
 }
 
-func TestUnitsThatDoMoreThanReload(t *testing.T) {
+// Only what sends SIGHUP for certain is left to systemd.
+func TestUnitsThatOnlyReload(t *testing.T) {
 	t.Parallel()
 	for command, want := range map[string]bool{
-		"/bin/kill -HUP $MAINPID": true, "/bin/kill -s HUP $MAINPID": true, "/usr/bin/gitlab-runner-reload": true,
+		"/bin/kill -HUP $MAINPID": true, "/bin/kill -s HUP $MAINPID": true, "kill -1 ${MAINPID}": true, "/usr/bin/kill -SIGHUP $MAINPID": true,
+		"/bin/kill -s SIGHUP -- $MAINPID": true, "/bin/kill --signal HUP $MAINPID": true, "/run/current-system/sw/bin/kill --signal=SIGHUP $MAINPID": true,
+		"/bin/kill -s 1 $MAINPID":        true,
 		"/usr/bin/gitlab-runner restart": false, "/bin/kill -TERM $MAINPID": false, "/bin/kill -QUIT $MAINPID": false, "/usr/bin/docker stop x": false,
+		"/bin/kill $MAINPID": false, "/bin/kill -s TERM $MAINPID": false, "/bin/kill -s QUIT $MAINPID": false, "/bin/kill --signal=TERM $MAINPID": false,
+		"/bin/kill -15 $MAINPID": false, "/bin/kill -HUP -1": false, "/bin/sh -c kill -HUP $MAINPID": false, "/usr/bin/gitlab-runner-reload": false, "": false, "?": false,
 	} {
-		if got := (Unit{Active: true, CanReload: true, ExecReload: command}).reloads(); got != want {
+		show := "Id=r.service\nLoadState=loaded\nActiveState=active\nCanReload=yes\n" + execReload(command)
+		if got := parseUnit(show).reloads(); got != want {
 			t.Errorf("%q only reloads: %v, want %v", command, got, want)
 		}
+		if got := parseUnit(show + execReload("/bin/kill -HUP $MAINPID")).reloads(); got != (want || command == "") {
+			t.Errorf("%q and SIGHUP only reload: %v, want %v", command, got, want)
+		}
+		if got := parseUnit(execReload("/bin/kill -HUP $MAINPID") + show).reloads(); got != (want || command == "") {
+			t.Errorf("SIGHUP and %q only reload: %v, want %v", command, got, want)
+		}
 	}
+}
+
+// execReload is a line of `systemctl show`: "" is none, "?" one of a form that is not
+// known.
+func execReload(command string) string {
+	switch command {
+	case "":
+		return ""
+	case "?":
+		return "ExecReload={ something else }\n"
+	}
+	return "ExecReload={ path=/bin/x ; argv[]=" + command + " ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }\n"
 }
 
 func TestServiceIn(t *testing.T) {
