@@ -273,9 +273,12 @@ signal() {
 	kill -s "$3" "$1" 2>/dev/null || echo '! denied'
 }
 
+# systemctl_ UNIT WORDS…
 systemctl_() {
+	unit=$1
+	shift
 	command -v systemctl >/dev/null 2>&1 || { echo '! none'; return; }
-	if e=$(systemctl --no-ask-password --no-pager $2 -- "$1" 2>&1 </dev/null); then
+	if e=$(systemctl --no-ask-password --no-pager "$@" -- "$unit" 2>&1 </dev/null); then
 		text said "$e"
 	else
 		echo '! failed'

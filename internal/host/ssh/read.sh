@@ -9,7 +9,8 @@ PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin
 umask 077
 
 hex() { od -An -v -tx1; }
-text() { printf '%s' "$2" | { printf '%s' "$1"; hex | tr -d '\n'; echo; }; }
+# One line of at most 60,000 digits and blanks: a longer one would end the connection.
+text() { printf '%s' "$2" 2>/dev/null | { printf '%s' "$1"; od -An -v -tx1 -N 20000 | tr -d '\n'; echo; }; }
 
 hello() {
 	echo "system $(uname -s 2>/dev/null)"
