@@ -61,10 +61,40 @@ func (s secret) keeper() Keeper {
 	case mark("meta.helm.sh/release-name") != "" || mark("heritage") == "Helm" || mark("app.kubernetes.io/managed-by") == "Helm":
 		return Keeper{Tool: "Helm", Change: "Helm makes it of the value `runnerToken` of release " + cmp.Or(mark("meta.helm.sh/release-name"), mark("release"), m.Name) +
 			" and would put the old token back at the next upgrade: name a Secret of your own in `runners.secret`, with the keys runner-token and runner-registration-token (empty), or put the new token into the values"}
+	case s.by(isTerraform) != "":
+		return Keeper{Tool: "Terraform", Change: "change it in the Terraform configuration that makes the Secret: its next apply would put the old token back"}
+	case s.by(isPulumi) != "":
+		return Keeper{Tool: "Pulumi", Change: "change it in the Pulumi program that makes the Secret: its next update would put the old token back"}
 	case s.Immutable:
 		return Keeper{Tool: "nobody: it is immutable", Change: "make a new Secret and name it in `runners.secret`"}
 	case m.Annotations["kubectl.kubernetes.io/last-applied-configuration"] != "":
 		return Keeper{Note: "the Secret was made with `kubectl apply`: the same manifest applied again puts the old token back, and its annotation kubectl.kubernetes.io/last-applied-configuration goes on holding the old one"}
 	}
+	if manager := s.by(applies); manager != "" {
+		return Keeper{Note: "the Secret is applied by " + manager + " on the server's side: the same manifest applied again, with conflicts forced, puts the old token back"}
+	}
 	return Keeper{}
 }
+
+// by names a manager of the Secret's fields that is of that sort, "" for none. Some
+// tools leave no other mark.
+func (s secret) by(sort func(managed) bool) string {
+	for _, m := range s.Metadata.ManagedFields {
+		if sort(m) {
+			return m.Manager
+		}
+	}
+	return ""
+}
+
+// isTerraform knows the names that its provider gives itself: "Terraform" where it
+// applies, "HashiCorp" from its user agent where it updates.
+func isTerraform(m managed) bool {
+	name := strings.ToLower(m.Manager)
+	return strings.HasPrefix(name, "terraform") || strings.HasPrefix(name, "hashicorp") || strings.HasPrefix(name, "opentofu")
+}
+
+func isPulumi(m managed) bool { return strings.HasPrefix(strings.ToLower(m.Manager), "pulumi") }
+
+// applies leaves out what rekey itself writes.
+func applies(m managed) bool { return m.Operation == "Apply" && m.Manager != "rekey" }

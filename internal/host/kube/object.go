@@ -17,7 +17,13 @@ type meta struct {
 	CreationTimestamp time.Time
 	DeletionTimestamp *time.Time
 	OwnerReferences   []struct{ Kind, Name, APIVersion string }
-	ManagedFields     []struct{ Time *time.Time }
+	ManagedFields     []managed
+}
+
+// managed says who wrote fields of an object last, and how: "Apply" is server-side.
+type managed struct {
+	Manager, Operation string
+	Time               *time.Time
 }
 
 // changed is when the object last changed, as far as it tells.
