@@ -21,7 +21,7 @@ const (
 	ReloadSighup  ReloadBy = "sighup"  // SIGHUP to the processes that use the config
 	ReloadTouch   ReloadBy = "touch"   // a newer mtime, which gitlab-runner looks at every 3 s
 	ReloadSystemd ReloadBy = "systemd" // systemctl reload, or SIGHUP to the unit's main process
-	ReloadRestart ReloadBy = "restart" // ends and starts the service, only once no job runs
+	ReloadRestart ReloadBy = "restart" // has the service end after its jobs and systemd start it anew
 	ReloadNone    ReloadBy = "none"    // nothing is done
 )
 
@@ -89,6 +89,8 @@ func distinct(list []string) []string {
 func (h Host) wayOf(ctx context.Context, p Process, by ReloadBy) string {
 	u, err := h.unitFor(ctx, p)
 	switch {
+	case by == ReloadRestart && err == nil && u.NoRestart() != "":
+		return "SIGHUP (" + u.NoRestart() + ")"
 	case by == ReloadRestart && err == nil:
 		return fmt.Sprintf("a restart of %s once no job runs, else SIGHUP", u.Name)
 	case by == ReloadRestart:
@@ -197,30 +199,24 @@ func (h Host) restart(ctx context.Context, config string, p Process, u Unit, kno
 	if known != nil {
 		return fmt.Sprintf("not restarted (%v)", known), false
 	}
+	if why := u.NoRestart(); why != "" {
+		return fmt.Sprintf("not restarted (%s)", why), false
+	}
 	if idle == nil {
 		return "not restarted (whether jobs run is unknown)", false
 	}
 	if err := idle(ctx); err != nil {
 		return fmt.Sprintf("not restarted (%v)", err), false
 	}
-	if u.Restarts { // SIGQUIT takes no more jobs and waits for one that came just now: no window
-		handle, why := h.target(config, p)
-		if why != "" {
-			return fmt.Sprintf("not restarted (%s)", why), false
-		}
-		defer func() { _ = handle.Release() }()
-		err := durable.Call("host.sigquit", func() error { return handle.Signal(syscall.SIGQUIT) })
-		if err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Sprintf("not restarted (%v)", err), false
-		}
-		return fmt.Sprintf("SIGQUIT to %s, which ends after its jobs; systemd starts %s anew", p, u.Name), true
+	// SIGQUIT takes no more jobs and waits for one that came just now: no window.
+	handle, why := h.target(config, p)
+	if why != "" {
+		return fmt.Sprintf("not restarted (%s)", why), false
 	}
-	err := durable.Call("host.systemctl.restart", func() error {
-		_, err := h.systemctl(ctx, "restart", "--", u.Name)
-		return err
-	})
-	if err != nil {
+	defer func() { _ = handle.Release() }()
+	err := durable.Call("host.sigquit", func() error { return handle.Signal(syscall.SIGQUIT) })
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Sprintf("not restarted (%v)", err), false
 	}
-	return fmt.Sprintf("systemctl restart %s", u.Name), true
+	return fmt.Sprintf("SIGQUIT to %s, which ends after its jobs; systemd starts %s anew", p, u.Name), true
 }

@@ -22,6 +22,17 @@ func ServiceOf(cgroup string) string { return serviceIn(cgroup) }
 // Reloads reports whether `systemctl reload` does what SIGHUP would, and no more.
 func (u Unit) Reloads() bool { return u.reloads() }
 
+// NoRestart says why a restart that is ordered gives way to SIGHUP, "" where it need
+// not: `systemctl restart` sends SIGTERM, which aborts a job that was handed out
+// since it was asked whether any runs, and after SIGQUIT nobody would start the
+// service anew, should rekey end before.
+func (u Unit) NoRestart() string {
+	if u.Restarts {
+		return ""
+	}
+	return u.Name + " has neither Restart=always nor Restart=on-success: once it ended after its jobs systemd would not start it anew"
+}
+
 // StartTicks is when the process began, as the kernel writes it: with the PID it
 // tells the process from a later one.
 func (p Process) StartTicks() string { return p.ticks }

@@ -154,10 +154,10 @@ func TestReloadWith(t *testing.T) {
 		"sighup":                            {show: shownReloading, by: ReloadSighup, said: "hup", how: "SIGHUP"},
 		"touch":                             {show: shownReloading, by: ReloadTouch, said: "-", how: "newer mtime"},
 		"none":                              {show: shownReloading, by: ReloadNone, said: "-", how: "not reloaded, as ordered"},
-		"restart, idle":                     {show: shownReloading, by: ReloadRestart, idle: idle, said: "-", calls: "restart -- gitlab-runner.service", how: "systemctl restart"},
+		"restart, idle, not started anew":   {show: shownReloading, by: ReloadRestart, idle: idle, said: "hup", how: "not restarted (gitlab-runner.service has neither Restart=always nor Restart=on-success: once it ended after its jobs systemd would not start it anew): SIGHUP to"},
 		"restart, idle, started anew":       {show: shownPackaged, by: ReloadRestart, idle: idle, said: "", how: "SIGQUIT"},
-		"restart, not known to be idle":     {show: shownReloading, by: ReloadRestart, idle: busy, said: "hup", how: "not restarted (whether jobs run is unknown)"},
-		"restart, nobody to ask":            {show: shownReloading, by: ReloadRestart, said: "hup", how: "not restarted"},
+		"restart, not known to be idle":     {show: shownPackaged, by: ReloadRestart, idle: busy, said: "hup", how: "not restarted (whether jobs run is unknown)"},
+		"restart, nobody to ask":            {show: shownPackaged, by: ReloadRestart, said: "hup", how: "not restarted (whether jobs run is unknown)"},
 		"restart, of what systemd does not": {show: shownMissing, by: ReloadRestart, idle: idle, said: "hup", how: "not restarted"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -199,6 +199,15 @@ func TestReloadText(t *testing.T) {
 		h, config, _, _ := underSystemd(t, show)
 		if got := h.ReloadText(t.Context(), config, ReloadAuto); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	for show, want := range map[string]string{
+		shownReloading: "reload gitlab-runner by SIGHUP (gitlab-runner.service has neither Restart=always nor Restart=on-success: ",
+		shownPackaged:  "reload gitlab-runner by a restart of gitlab-runner.service once no job runs, else SIGHUP",
+	} {
+		h, config, _, _ := underSystemd(t, show)
+		if got := h.ReloadText(t.Context(), config, ReloadRestart); !strings.HasPrefix(got, want) {
+			t.Errorf("restart: got %q, want %q", got, want)
 		}
 	}
 	h := testHost(t)
