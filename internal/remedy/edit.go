@@ -10,6 +10,7 @@ import (
 
 	"rekey"
 	"rekey/internal/configtoml"
+	"rekey/internal/durable"
 )
 
 // replaceAttempts bounds how often an edit is computed anew because somebody
@@ -70,6 +71,12 @@ func (e *Engine) editOnce(path string, edits []*edit, again bool) error {
 	if err != nil {
 		return err
 	}
+	for _, ed := range edits {
+		if rest, ok := ed.op.unpadded(ed.site, data); ok { // an in-place write of ours, but for its end
+			_, err := e.Host.Replace(path, data, rest)
+			return err
+		}
+	}
 	image, doc, err := e.whole(path, data, edits)
 	if err != nil && again && e.moved(path, data) {
 		return errMoving
@@ -106,6 +113,19 @@ func (e *Engine) editOnce(path string, edits []*edit, again bool) error {
 		ed.end(fmt.Sprintf("edited %s (%s)", path, how))
 	}
 	return nil
+}
+
+// unpadded returns what the site's last edit was to write, where its in-place write
+// was cut short between the bytes and the length, by the end of an earlier process.
+func (op *operation) unpadded(s *site, data []byte) ([]byte, bool) {
+	if s.delivered == nil || !op.resumed {
+		return nil, false
+	}
+	_, d, err := op.lastEdit(s)
+	if err != nil || digest(data) == d.After {
+		return nil, false
+	}
+	return durable.Unpadded(data, func(b []byte) bool { return digest(b) == d.After })
 }
 
 // whole parses what the config holds. Where an in-place write of ours was cut

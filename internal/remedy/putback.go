@@ -78,7 +78,11 @@ func (e *Engine) restoreSite(ctx context.Context, op *operation, s *site) (strin
 	if err != nil {
 		return "", err
 	}
-	next, err := e.before(op, s, data)
+	shown := data
+	if rest, ok := op.unpadded(s, data); ok {
+		shown = rest
+	}
+	next, err := e.before(op, s, shown)
 	if err != nil {
 		return "", err
 	}

@@ -317,3 +317,29 @@ func TestTheJournalOfALaterRekeyIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// An in-place write that made the file shorter was killed before the length was set:
+// the newlines behind it go, forward and back.
+func TestAPaddedConfigIsMended(t *testing.T) {
+	t.Parallel()
+	for _, back := range []bool{false, true} {
+		w := newWorld(t)
+		w.write(section{"one", dead, 0})
+		before := w.bytes()
+		w.apply(w.target(0, rekey.RemedyCreate))
+		done := w.bytes()
+		w.cutJournals(func(r rekey.Record) bool { return r.Step == rekey.StepDeliver && r.Phase == rekey.PhaseIntent })
+		if err := os.WriteFile(w.config, []byte(done+"\n\n\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if back {
+			if w.undo(); w.bytes() != before {
+				t.Errorf("undo left\n%q\nwant\n%q", w.bytes(), before)
+			}
+			continue
+		}
+		if r := w.resume(); len(r) != 1 || r[0].Status != rekey.StatusVerified || w.bytes() != done {
+			t.Errorf("the resumption got %+v and left\n%q\nwant\n%q", r, w.bytes(), done)
+		}
+	}
+}
