@@ -42,6 +42,8 @@ func (h *Host) ReloadText(name string, by host.ReloadBy) string {
 func (h *Host) wayOf(p host.Process, by host.ReloadBy) string {
 	u, err := h.unitFor(p)
 	switch {
+	case by == host.ReloadRestart && err == nil && u.NoRestart() != "":
+		return "SIGHUP (" + u.NoRestart() + ")"
 	case by == host.ReloadRestart && err == nil:
 		return fmt.Sprintf("a restart of %s once no job runs, else SIGHUP", u.Name)
 	case by == host.ReloadRestart:
@@ -175,11 +177,14 @@ func (h *Host) signal(p host.Process, name string) error {
 }
 
 // restart ends the service gracefully and lets systemd start it anew, only where it
-// is certain that no job runs.
+// is certain that no job runs, and that systemd does.
 func (h *Host) restart(ctx context.Context, p host.Process, u host.Unit, unknown error, idle func(context.Context) error) (text string, done bool) {
 	not := func(why any) (string, bool) { return fmt.Sprintf("not restarted (%v)", why), false }
 	if unknown != nil {
 		return not(unknown)
+	}
+	if why := u.NoRestart(); why != "" {
+		return not(why)
 	}
 	if idle == nil {
 		return not("whether jobs run is unknown")
@@ -187,17 +192,11 @@ func (h *Host) restart(ctx context.Context, p host.Process, u host.Unit, unknown
 	if err := idle(ctx); err != nil {
 		return not(err)
 	}
-	if u.Restarts { // SIGQUIT takes no more jobs and waits for one that came just now: no window
-		if err := h.signal(p, "QUIT"); err != nil {
-			return not(err)
-		}
-		return fmt.Sprintf("SIGQUIT to %s, which ends after its jobs; systemd starts %s anew", p, u.Name), true
-	}
-	err := durable.Call("ssh.systemctl.restart", func() error { _, err := h.systemctl("restart", u.Name); return err })
-	if err != nil {
+	// SIGQUIT takes no more jobs and waits for one that came just now: no window.
+	if err := h.signal(p, "QUIT"); err != nil {
 		return not(err)
 	}
-	return "systemctl restart " + u.Name, true
+	return fmt.Sprintf("SIGQUIT to %s, which ends after its jobs; systemd starts %s anew", p, u.Name), true
 }
 
 // Neighbour is the config of a gitlab-runner that runs there.
