@@ -3,20 +3,22 @@
 package app_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"rekey"
 	"rekey/internal/app"
 	"rekey/internal/lab/labtest"
 )
 
-// unit is a gitlab-runner in a systemd unit without Restart=, as far as /proc and
-// systemctl tell, that takes no signal.
+// unit is a gitlab-runner in a systemd unit that is started anew, as far as /proc and
+// systemctl tell.
 type unit struct {
 	t      *testing.T
 	lab    *labtest.Lab
@@ -28,15 +30,7 @@ func newUnit(t *testing.T) *unit {
 	t.Helper()
 	u := &unit{t: t, lab: labtest.Start(t, labtest.Options{Version: "18.7"}), root: t.TempDir()}
 	u.config = filepath.Join(u.root, "config.toml")
-	pid := os.Getpid()
 	u.write("proc/stat", "btime 1000000\n")
-	for name, text := range map[string]string{
-		"cmdline": "gitlab-runner\x00run\x00-c\x00" + u.config + "\x00", "cgroup": "0::/system.slice/gitlab-runner.service\n",
-		"stat":   fmt.Sprintf("%d (a) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 360000 1 2", pid),
-		"status": "Name:\tx\nUid:\t0\t0\t0\t0\nSigCgt:\t0000000000000000\n",
-	} {
-		u.write(fmt.Sprintf("proc/%d/%s", pid, name), text)
-	}
 	mock, err := filepath.Abs("../host/testdata/systemctl")
 	if err == nil {
 		err = os.Symlink(mock, filepath.Join(u.root, "systemctl"))
@@ -44,8 +38,36 @@ func newUnit(t *testing.T) *unit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.write("systemctl.show", fmt.Sprintf("Id=gitlab-runner.service\nLoadState=loaded\nActiveState=active\nRestart=no\nMainPID=%d\n", pid))
 	return u
+}
+
+// starts makes a real process the unit's. The returned function waits for the signal
+// that ends it, and reports whether that is SIGQUIT.
+func (u *unit) starts() (quit func() bool) {
+	u.t.Helper()
+	service := exec.Command("sleep", "600")
+	if err := service.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	pid := service.Process.Pid
+	for name, text := range map[string]string{
+		"cmdline": "gitlab-runner\x00run\x00-c\x00" + u.config + "\x00", "cgroup": "0::/system.slice/gitlab-runner.service\n",
+		"stat":   fmt.Sprintf("%d (a) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 9 0 360000 1 2", pid),
+		"status": "Name:\tx\nUid:\t0\t0\t0\t0\nSigCgt:\t7fffffffffffffff\n",
+	} {
+		u.write(fmt.Sprintf("proc/%d/%s", pid, name), text)
+	}
+	u.write("systemctl.show", fmt.Sprintf("Id=gitlab-runner.service\nLoadState=loaded\nActiveState=active\nRestart=always\nMainPID=%d\n", pid))
+	return func() bool {
+		late := time.AfterFunc(10*time.Second, func() { _ = service.Process.Kill() })
+		_ = service.Wait() // for SIGQUIT or SIGHUP
+		late.Stop()
+		if err := os.RemoveAll(filepath.Join(u.root, "proc", fmt.Sprint(pid))); err != nil {
+			u.t.Fatal(err)
+		}
+		status, _ := service.ProcessState.Sys().(syscall.WaitStatus)
+		return status.Signal() == syscall.SIGQUIT
+	}
 }
 
 func (u *unit) write(name, text string) {
@@ -83,8 +105,8 @@ func (u *unit) section(records ...labtest.Issued) string {
 	return text.String()
 }
 
-// replaces edits the config and has it loaded; it reports whether systemd was told to
-// restart.
+// replaces edits the config and has it loaded; it reports whether the service was
+// ended, to be started anew.
 func (u *unit) replaces(h *app.RestartHost, before, after string) (restarted bool, how string) {
 	u.t.Helper()
 	if _, err := h.Replace(u.config, []byte(before), []byte(after)); err != nil {
@@ -95,17 +117,13 @@ func (u *unit) replaces(h *app.RestartHost, before, after string) (restarted boo
 
 func (u *unit) reloads(h *app.RestartHost) (restarted bool, how string) {
 	u.t.Helper()
-	log := filepath.Join(u.root, "systemctl.log")
-	_ = os.Remove(log)
+	quit := u.starts()
 	how, err := h.Reload(u.t.Context(), u.config)
+	restarted = quit()
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	text, err := os.ReadFile(log)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		u.t.Fatal(err)
-	}
-	return strings.Contains(string(text), "restart"), how
+	return restarted, how
 }
 
 // job makes a job that the record runs, and returns what ends it.
