@@ -56,6 +56,11 @@ func (e *Engine) catchUp(ctx context.Context, op *operation, gl GitLab, old reke
 		}
 	}
 	e.tell(op, rekey.StepPause, fmt.Sprintf("runner %d was changed after the plan was made: runner %d gets the same", op.target.RunnerID, op.issued.ID), nil)
+	if then.Locked && len(now.Projects) > len(then.Projects) { // the new record is locked by now
+		if err := e.assignAgain(ctx, op, gl); err != nil {
+			return err
+		}
+	}
 	if _, _, err := e.dress(ctx, op, gl, &now); err != nil {
 		return err
 	}

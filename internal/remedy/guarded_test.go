@@ -201,23 +201,14 @@ func TestAReplacedRecordEndsItsJobs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, old := w.served()
-	project, _ := w.Project("p", 0)
-	w.CIConfig(project, "job:\n  tags: [deploy]\n  script: [echo]\n")
-	w.Pipeline(project, nil)
-	var job struct {
-		ID    int64  `json:"id"`
-		Token string `json:"token"`
-	}
-	w.Call("POST", "jobs/request", "", labtest.M{"token": old.Token, "system_id": string(ownSystem), "info": labtest.M{"name": "gitlab-runner"}}).Decode(t, &job)
+	end := w.working(old)
 	target := w.rotation(0)
 	target.Remedy, target.Causes = rekey.RemedyReset, []rekey.Cause{}
 	w.lose["reset"] = true
 	if r := w.apply(target)[0]; r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "still runs a job") || len(w.records("runners/all")) != 2 {
 		t.Errorf("got %+v and %d records, want it open while the job runs", r, len(w.records("runners/all")))
 	}
-	if a := w.Call("PUT", "jobs/"+itoa(job.ID), "", labtest.M{"token": job.Token, "state": "success"}); a.Status != http.StatusOK {
-		t.Errorf("the job that ran: %d %s, want it to end well", a.Status, a.Body)
-	}
+	end()
 	if r := w.resume(); len(r) != 1 || r[0].Status != rekey.StatusVerified || len(w.records("runners/all")) != 1 {
 		t.Errorf("got %+v and %d records, want the old one gone", r, len(w.records("runners/all")))
 	}
@@ -244,4 +235,48 @@ func TestTheConfigIsServedWhileTheStoreIsAwayToo(t *testing.T) {
 		t.Errorf("got %+v, want it verified", again)
 	}
 	w.wantKept(s)
+}
+
+// A further project is given a locked runner while its rotation is open: the new
+// record serves that too, and is locked again.
+func TestAProjectAddedSinceThePlanIsServed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, path := w.Project("one", 0)
+	second, other := w.Project("two", 0)
+	third, _ := w.Project("three", 0)
+	record := w.Runner("project", first, labtest.M{"tag_list": []string{"deploy"}})
+	share := func(project int64) {
+		w.Must(http.StatusOK, "PUT", "runners/"+itoa(record.ID), labtest.M{"locked": false}, nil)
+		w.Must(http.StatusCreated, "POST", "projects/"+itoa(project)+"/runners", labtest.M{"runner_id": record.ID}, nil)
+		w.Must(http.StatusOK, "PUT", "runners/"+itoa(record.ID), labtest.M{"locked": true}, nil)
+	}
+	share(second)
+	w.write(section{"one", record.Token, record.ID})
+	w.onWrite = func() {
+		for _, s := range w.sections() {
+			w.polls(s.Token, ownSystem)
+		}
+	}
+	w.onWrite()
+	target := w.rotation(0)
+	target.Attributes.Locked = true
+	target.Attributes.Projects = []rekey.Ref{{ID: first, Path: path}, {ID: second, Path: other}}
+	target.Attributes.Owner = target.Attributes.Projects[0]
+	w.polls(rekey.NewToken(record.Token), "s_ba9876543210")
+	if r := w.apply(target)[0]; r.Status != rekey.StatusOpen {
+		t.Fatalf("got %+v, want it open: a host is behind", r)
+	}
+	share(third)
+	for _, s := range w.sections() {
+		w.polls(s.Token, "s_ba9876543210")
+	}
+	r := w.resume()[0]
+	records := w.records("runners/all")
+	if r.Status != rekey.StatusVerified || len(records) != 1 {
+		t.Fatalf("got %+v and %d records, want it verified", r, len(records))
+	}
+	if got, err := (gitLab{w}).Runner(t.Context(), records[0].ID); err != nil || !got.Locked || len(got.Projects) != 3 {
+		t.Errorf("the new record is %+v, %v, want it locked, and of three projects", got, err)
+	}
 }

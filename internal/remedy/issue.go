@@ -2,7 +2,6 @@ package remedy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -221,85 +220,6 @@ func (e *Engine) replaceRecord(op *operation) error {
 	e.failures.Add(1) // a GitLab that loses its answers costs each runner its record
 	e.tell(op, rekey.StepReset, "the answer to the reset was lost; the record is replaced by a new one instead of being reset again", nil)
 	return errReplaced
-}
-
-// retire deletes the record that a replacement made superfluous, unless somebody
-// uses it after all.
-func (e *Engine) retire(ctx context.Context, op *operation) (any, string, error) {
-	gl, err := e.client(op)
-	if err != nil {
-		return nil, "", err
-	}
-	if op.overlaps() {
-		return e.retireOld(ctx, op, gl)
-	}
-	others, err := e.otherManagers(ctx, gl, op)
-	if op.target.Agents { // each was seen on the new record
-		others, err = e.behind(ctx, gl, op)
-	}
-	if err != nil && rekey.KindOf(err) != rekey.KindNotFound {
-		return nil, "", err
-	}
-	if len(others) > 0 {
-		return nil, "", rekey.Errorf(rekey.KindConflict, "runner %d, which was replaced, is in use by %s", op.target.RunnerID, strings.Join(others, ", ")).
-			WithHint("move those hosts to another record, then run `rekey fix` again: it deletes runner %d", op.target.RunnerID)
-	}
-	if err := e.servesAll(ctx, op, gl); err != nil {
-		return nil, "", err
-	}
-	if _, _, err := e.drain(ctx, op); err != nil && (!errors.As(err, new(errUntold)) || len(op.target.Causes) == 0) { // one that was refused before has had no job since
-		return nil, "", err
-	}
-	if err := gl.DeleteRunner(ctx, op.target.RunnerID); err != nil && rekey.KindOf(err) != rekey.KindNotFound {
-		return nil, "", err
-	}
-	return nil, fmt.Sprintf("deleted runner %d, which the new record replaces", op.target.RunnerID), nil
-}
-
-// servesAll fails while the new record lacks an assignment of the old one, which
-// is what tells the projects that are missing.
-func (e *Engine) servesAll(ctx context.Context, op *operation, gl GitLab) error {
-	a := op.target.Attributes
-	for _, again := range []bool{true, false} {
-		got, err := gl.Runner(ctx, op.issued.ID)
-		if err != nil {
-			return err
-		}
-		missing := unassigned(got, a)
-		if len(missing) == 0 {
-			return nil
-		}
-		if again {
-			if err := e.assignAgain(ctx, op, gl); err != nil {
-				return err
-			}
-			continue
-		}
-		var names []string
-		for _, p := range missing {
-			names = append(names, named(p))
-		}
-		return rekey.Errorf(rekey.KindConflict, "runner %d, which was replaced, is kept: runner %d is not assigned to %s", op.target.RunnerID, op.issued.ID, strings.Join(names, ", ")).
-			WithHint("have runner %d assigned there by a maintainer of those projects, then run `rekey fix` again: it deletes runner %d", op.issued.ID, op.target.RunnerID)
-	}
-	return nil
-}
-
-// assignAgain makes the assignments of a record that was settled: a locked one
-// takes none.
-func (e *Engine) assignAgain(ctx context.Context, op *operation, gl GitLab) error {
-	a := op.target.Attributes
-	for _, locked := range []bool{false, true} {
-		if a.Locked {
-			if _, err := gl.UpdateRunner(ctx, op.issued.ID, rekey.RunnerEdit{Locked: &locked}); err != nil {
-				return err
-			}
-		}
-		if !locked {
-			e.assignAll(ctx, op, gl)
-		}
-	}
-	return nil
 }
 
 // sealGiven seals a token that did not come from GitLab: one that a colleague

@@ -222,11 +222,9 @@ func (w *world) cut(r labtest.Issued) {
 	}
 }
 
-// The jobs of the old record are waited for, and for no longer than was said.
-func TestAnOverlapWaitsForJobs(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	_, old := w.served()
+// working gives the record a job, which runs until it is ended, and well.
+func (w *world) working(r labtest.Issued) (end func()) {
+	w.t.Helper()
 	project, _ := w.Project("p", 0)
 	w.CIConfig(project, "job:\n  tags: [deploy]\n  script: [echo]\n")
 	w.Pipeline(project, nil)
@@ -234,11 +232,25 @@ func TestAnOverlapWaitsForJobs(t *testing.T) {
 		ID    int64  `json:"id"`
 		Token string `json:"token"`
 	}
-	a := w.Call("POST", "jobs/request", "", labtest.M{"token": old.Token, "system_id": string(ownSystem), "info": labtest.M{"name": "gitlab-runner"}})
+	a := w.Call("POST", "jobs/request", "", labtest.M{"token": r.Token, "system_id": string(ownSystem), "info": labtest.M{"name": "gitlab-runner"}})
 	if a.Status != http.StatusCreated {
-		t.Fatalf("no job was had: %d %s", a.Status, a.Body)
+		w.t.Fatalf("no job was had: %d %s", a.Status, a.Body)
 	}
-	a.Decode(t, &job)
+	a.Decode(w.t, &job)
+	return func() {
+		w.t.Helper()
+		if a := w.Call("PUT", "jobs/"+itoa(job.ID), "", labtest.M{"token": job.Token, "state": "success"}); a.Status != http.StatusOK {
+			w.t.Errorf("the job that ran: %d %s, want it to end well", a.Status, a.Body)
+		}
+	}
+}
+
+// The jobs of the old record are waited for, and for no longer than was said.
+func TestAnOverlapWaitsForJobs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, old := w.served()
+	end := w.working(old)
 	begun := w.clock.Now()
 	r := w.apply(w.rotation(0))[0]
 	if waited := w.clock.Now().Sub(begun); r.Status != rekey.StatusOpen || !strings.Contains(r.Reason, "still runs a job") || waited < time.Hour || waited > 2*time.Hour {
@@ -250,9 +262,7 @@ func TestAnOverlapWaitsForJobs(t *testing.T) {
 	if again, err := e.Resume(t.Context()); err != nil || again[0].Status != rekey.StatusOpen || asked != 3 || w.clock.Now().Sub(begun) < 3*time.Hour {
 		t.Errorf("asked %d times whether to wait on: %+v, %v, want it open after the third hour", asked, again, err)
 	}
-	if a := w.Call("PUT", "jobs/"+itoa(job.ID), "", labtest.M{"token": job.Token, "state": "success"}); a.Status != http.StatusOK {
-		t.Errorf("the job that ran during the pause: %d %s, want it to end well", a.Status, a.Body)
-	}
+	end()
 	if again := w.resume(); again[0].Status != rekey.StatusVerified || len(w.sections()) != 1 || len(w.records("runners/all")) != 1 {
 		t.Errorf("the resumption got %+v, want it done", again)
 	}

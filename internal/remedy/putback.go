@@ -111,8 +111,7 @@ func (e *Engine) before(op *operation, s *site, data []byte) ([]byte, error) {
 	}
 	swapped := r.Step == rekey.StepSwap // the image has both sections
 	alone := d.Edits == 1 || d.Installed
-	switch now := digest(data); {
-	case !swapped && (now == d.Before || now == d.After && alone):
+	if now := digest(data); !swapped && (now == d.Before || now == d.After && alone) {
 		return image, nil
 	}
 	now, err := configtoml.Parse(data)

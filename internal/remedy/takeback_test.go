@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"rekey"
-	"rekey/internal/lab/labtest"
 )
 
 func (w *world) bytes() string {
@@ -116,12 +115,7 @@ func TestGivingUpWaitsForNoJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, old := w.served()
-	project, _ := w.Project("p", 0)
-	w.CIConfig(project, "job:\n  tags: [deploy]\n  script: [echo]\n")
-	w.Pipeline(project, nil)
-	if a := w.Call("POST", "jobs/request", "", labtest.M{"token": old.Token, "system_id": string(ownSystem), "info": labtest.M{"name": "gitlab-runner"}}); a.Status != 201 {
-		t.Fatalf("no job was had: %d %s", a.Status, a.Body)
-	}
+	w.working(old)
 	w.deny["update"] = true
 	if r := w.apply(w.rotation(0))[0]; r.Status != rekey.StatusOpen || len(w.sections()) != 2 {
 		t.Fatalf("got %+v, want it open with two sections", r)
